@@ -1,1 +1,40 @@
-fn main(){}
+//! The binary: command line, runtime, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, run_demo};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mode = match SeedSecrets::from_environment().and_then(|secrets| cli.into_mode(secrets)) {
+        Ok(mode) => mode,
+        Err(error) => return fail(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let result = runtime.block_on(async {
+        match mode {
+            Mode::Serve(bootstrap) => {
+                let logging = Logging::start(bootstrap.log_format);
+                let gateway = Gateway::start(bootstrap, Clock::system(), Some(logging)).await?;
+                gateway.announce();
+                gateway.run_until_signal().await;
+                Ok(())
+            }
+            Mode::Demo(demo) => run_demo(demo).await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a start that failed is told where the person is looking")]
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("grok2api cannot start: {error}");
+    ExitCode::FAILURE
+}

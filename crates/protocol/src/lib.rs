@@ -1,0 +1,23 @@
+//! What the wires mean: the upstream's forms and the OpenAI forms, as pure functions. Bytes in, values out.
+//!
+//! The crate knows no network, clock or randomness. An answer runs through it like this:
+//!
+//! ```text
+//! upstream bytes ─ frame ─► object ─ rest::decode ─► GrokEvent ─ translate ─► ChatEvent ─ openai ─► client bytes
+//! ```
+//!
+//! [`event::GrokEvent`] is where dialects end: nothing behind it knows how the upstream spelled things.
+//! [`translate::ChatEvent`] is where the upstream ends: nothing behind it knows Grok.
+
+pub mod event;
+pub mod failure;
+pub mod frame;
+pub mod headers;
+pub mod history;
+mod lenient;
+pub mod markup;
+pub mod model;
+pub mod openai;
+pub mod rest;
+pub mod translate;
+pub mod turn;

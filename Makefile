@@ -1,0 +1,38 @@
+# The commands a person types. On a bare Debian with Rust and Node, `make run` and `make test` are all that is needed.
+
+CARGO ?= cargo
+# Everything after `make run ARGS=…` goes to the program.
+ARGS ?=
+
+.PHONY: help run demo test check fmt clients bench fuzz size
+
+help: ## Lists the commands.
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Builds and starts the gateway on http://127.0.0.1:8000, data in ./data.
+	$(CARGO) run --release --locked -- $(ARGS)
+
+demo: ## The same with a simulated upstream: no account, no network, nothing kept.
+	$(CARGO) run --release --locked -- demo $(ARGS)
+
+test: ## All Rust tests, through the front door and inside the rooms.
+	$(CARGO) test --workspace --locked
+
+clients: ## The README's examples through the official OpenAI SDKs for Python and Node.
+	tests/clients/run
+
+check: ## Formatting, lints and types, as in CI.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Formats the code.
+	$(CARGO) fmt --all
+
+bench: ## Gateway against nginx and the simulator itself, as ratios of one run.
+	bench/run
+
+fuzz: ## Fuzzes decoder, markup and request parsing for a minute each.
+	fuzz/run
+
+size: ## Lines of code by room.
+	@find crates -name '*.rs' -not -path '*/target/*' | xargs wc -l | sort -n | tail -60

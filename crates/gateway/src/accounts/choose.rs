@@ -1,0 +1,326 @@
+//! Which account serves: the sets behind the choice.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::entry::{Entry, Rest};
+use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
+
+/// Modes with a ready set of their own from the start.
+pub(super) const KNOWN_MODES: [&str; 4] = ["auto", "fast", "expert", "heavy"];
+
+/// Most modes with a ready set (one bit each in [`Entry::indexed_in`]). Unknown model names pass through as modes, so a client
+/// can invent any number of them; the rest share the set of `auto` and are checked one by one.
+const MODES: usize = 32;
+
+/// How long the reasons for "no account" are remembered: counting them looks at every account.
+const REASONS_KEPT_MS: i64 = 1_000;
+
+/// The pool's plain data.
+pub(super) struct State {
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_id: HashMap<std::sync::Arc<str>, u32>,
+    by_fingerprint: HashMap<String, u32>,
+    ready: Vec<ReadySet>,
+    wakes: BTreeSet<(i64, u32)>,
+    clock_of_use: u64,
+    dirty: HashSet<u32>,
+    reasons: HashMap<String, (i64, NoAccount)>,
+}
+
+/// The accounts that can serve one mode now, the least busy and longest unused first.
+struct ReadySet {
+    mode: String,
+    accounts: BTreeSet<(u32, u64, u32)>,
+}
+
+/// Why no account can serve, by reason.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct NoAccount {
+    /// Accounts by reason: `disabled`, `invalid`, a rest's reason, `busy`, `tried`.
+    pub(crate) reasons: BTreeMap<String, u64>,
+    /// When the first rest ends, milliseconds since 1970.
+    #[serde(skip)]
+    pub(crate) next_at: Option<i64>,
+}
+
+impl State {
+    pub(super) fn build(accounts: Vec<AccountRow>, rests: Vec<RestRow>, quota: Vec<QuotaRow>, now: i64) -> Self {
+        let mut state = Self {
+            entries: Vec::with_capacity(accounts.len()),
+            free: Vec::new(),
+            by_id: HashMap::with_capacity(accounts.len()),
+            by_fingerprint: HashMap::with_capacity(accounts.len()),
+            ready: KNOWN_MODES.map(|mode| ReadySet { mode: mode.to_owned(), accounts: BTreeSet::new() }).into(),
+            wakes: BTreeSet::new(),
+            clock_of_use: 0,
+            dirty: HashSet::new(),
+            reasons: HashMap::new(),
+        };
+        let mut accounts = accounts;
+        // Longest unused first, as before the restart.
+        accounts.sort_by_key(|row| row.last_used_at.unwrap_or(0));
+        for row in accounts {
+            let index = u32::try_from(state.entries.len()).expect("fewer than four billion accounts");
+            let mut entry = Entry::new(row);
+            state.clock_of_use += 1;
+            entry.used = state.clock_of_use;
+            state.by_id.insert(entry.id.clone(), index);
+            state.by_fingerprint.insert(entry.fingerprint.clone(), index);
+            state.entries.push(Some(entry));
+        }
+        for row in rests {
+            if let Some(entry) = state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index)) {
+                entry.rests.push(Rest::from_row(row));
+            }
+        }
+        for row in quota {
+            if let Some(entry) = state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index)) {
+                entry.quota.push(row);
+            }
+        }
+        state.index_all(now);
+        state
+    }
+
+    /// Fills the ready sets at once; sorted input makes that several times faster than one insertion after the other.
+    fn index_all(&mut self, now: i64) {
+        let mut sets: Vec<Vec<(u32, u64, u32)>> = vec![Vec::new(); self.ready.len()];
+        for index in 0..self.entries.len() {
+            let Some(entry) = self.entries[index].as_mut() else { continue };
+            let index = u32::try_from(index).expect("fewer than four billion accounts");
+            entry.indexed = (entry.in_flight, entry.used);
+            entry.indexed_in = 0;
+            for (bit, set) in self.ready.iter().enumerate() {
+                if entry.is_ready(&set.mode, now) {
+                    entry.indexed_in |= 1 << bit;
+                    sets[bit].push((entry.in_flight, entry.used, index));
+                }
+            }
+            entry.wakes_at = entry.rests.iter().map(|rest| rest.until).min();
+            if let Some(at) = entry.wakes_at {
+                self.wakes.insert((at, index));
+            }
+        }
+        for (set, accounts) in self.ready.iter_mut().zip(sets) {
+            set.accounts = accounts.into_iter().collect();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn entry(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(index as usize)?.as_ref()
+    }
+
+    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(index as usize)?.as_mut()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    pub(super) fn find_by_fingerprint(&self, fingerprint: &str) -> Option<&Entry> {
+        self.by_fingerprint.get(fingerprint).and_then(|index| self.entry(*index))
+    }
+
+    /// Changes an account and puts it into the sets where it now belongs.
+    pub(super) fn change<T>(&mut self, index: u32, now: i64, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entry_mut(index)?;
+        let result = change(entry);
+        self.reindex(index, now);
+        Some(result)
+    }
+
+    pub(super) fn insert(&mut self, mut entry: Entry, now: i64) {
+        self.clock_of_use += 1;
+        entry.used = self.clock_of_use;
+        let (id, fingerprint) = (entry.id.clone(), entry.fingerprint.clone());
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.entries[index as usize] = Some(entry);
+                index
+            }
+            None => {
+                self.entries.push(Some(entry));
+                u32::try_from(self.entries.len() - 1).expect("fewer than four billion accounts")
+            }
+        };
+        self.by_id.insert(id, index);
+        self.by_fingerprint.insert(fingerprint, index);
+        self.reindex(index, now);
+    }
+
+    pub(super) fn remove(&mut self, id: &str) {
+        let Some(index) = self.by_id.remove(id) else { return };
+        self.unindex(index);
+        self.dirty.remove(&index);
+        if let Some(entry) = self.entries[index as usize].take() {
+            self.by_fingerprint.remove(&entry.fingerprint);
+        }
+        self.free.push(index);
+    }
+
+    fn unindex(&mut self, index: u32) {
+        let Some(entry) = self.entries.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        let key = (entry.indexed.0, entry.indexed.1, index);
+        for (bit, set) in self.ready.iter_mut().enumerate() {
+            if entry.indexed_in & (1 << bit) != 0 {
+                set.accounts.remove(&key);
+            }
+        }
+        entry.indexed_in = 0;
+        if let Some(at) = entry.wakes_at.take() {
+            self.wakes.remove(&(at, index));
+        }
+    }
+
+    fn reindex(&mut self, index: u32, now: i64) {
+        self.unindex(index);
+        let Some(entry) = self.entries.get_mut(index as usize).and_then(Option::as_mut) else { return };
+        entry.indexed = (entry.in_flight, entry.used);
+        for (bit, set) in self.ready.iter_mut().enumerate() {
+            if entry.is_ready(&set.mode, now) {
+                entry.indexed_in |= 1 << bit;
+                set.accounts.insert((entry.in_flight, entry.used, index));
+            }
+        }
+        entry.wakes_at = entry.rests.iter().map(|rest| rest.until).min();
+        if let Some(at) = entry.wakes_at {
+            self.wakes.insert((at, index));
+        }
+    }
+
+    /// Ends the rests whose time has come; the account is then on probation.
+    pub(super) fn wake(&mut self, now: i64) {
+        while let Some(&(at, index)) = self.wakes.first() {
+            if at > now {
+                return;
+            }
+            self.wakes.pop_first();
+            if let Some(entry) = self.entry_mut(index) {
+                entry.wakes_at = None;
+                entry.rests.retain(|rest| rest.until > now);
+                entry.probation = true;
+                entry.failures = 0;
+                self.dirty.insert(index);
+            }
+            self.reindex(index, now);
+        }
+    }
+
+    /// Takes an account for one request: `preferred` while it can serve, else the least busy, longest unused one.
+    pub(super) fn take(&mut self, mode: &str, preferred: Option<&str>, tried: &[u32], now: i64) -> Option<u32> {
+        self.wake(now);
+        let index = preferred
+            .and_then(|id| self.find(id))
+            .filter(|index| !tried.contains(index))
+            .filter(|index| self.entry(*index).is_some_and(|entry| entry.can_serve(mode, now)))
+            .or_else(|| self.first_ready(mode, tried, now))?;
+        self.clock_of_use += 1;
+        let used = self.clock_of_use;
+        self.change(index, now, |entry| {
+            entry.in_flight += 1;
+            entry.used = used;
+            entry.last_used_at = Some(now);
+        });
+        self.dirty.insert(index);
+        Some(index)
+    }
+
+    fn first_ready(&mut self, mode: &str, tried: &[u32], now: i64) -> Option<u32> {
+        let set = self.ready_set(mode, now);
+        let candidates = &self.ready[set].accounts;
+        candidates
+            .iter()
+            .map(|&(_, _, index)| index)
+            .filter(|index| !tried.contains(index))
+            .find(|index| self.entry(*index).is_some_and(|entry| entry.is_ready(mode, now)))
+    }
+
+    /// The set for a mode, made when the mode is first asked for.
+    fn ready_set(&mut self, mode: &str, now: i64) -> usize {
+        if let Some(position) = self.ready.iter().position(|set| set.mode == mode) {
+            return position;
+        }
+        if self.ready.len() == MODES {
+            return 0;
+        }
+        let bit = self.ready.len();
+        let mut accounts = BTreeSet::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            if entry.is_ready(mode, now) {
+                entry.indexed_in |= 1 << bit;
+                accounts.insert((entry.indexed.0, entry.indexed.1, u32::try_from(index).expect("as in insert")));
+            }
+        }
+        self.ready.push(ReadySet { mode: mode.to_owned(), accounts });
+        bit
+    }
+
+    /// Gives back what [`State::take`] took.
+    pub(super) fn give_back(&mut self, index: u32, id: &str, now: i64, change: impl FnOnce(&mut Entry)) -> bool {
+        // The slot may have been given to another account after a deletion.
+        if self.entry(index).is_none_or(|entry| &*entry.id != id) {
+            return false;
+        }
+        self.change(index, now, |entry| {
+            entry.in_flight = entry.in_flight.saturating_sub(1);
+            change(entry);
+        });
+        true
+    }
+
+    pub(super) fn mark_dirty(&mut self, index: u32) {
+        self.dirty.insert(index);
+        self.reasons.clear();
+    }
+
+    pub(super) fn take_dirty(&mut self) -> Vec<AccountState> {
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.into_iter().filter_map(|index| self.entry(index)).map(Entry::state_row).collect()
+    }
+
+    /// Why nobody can serve `mode`.
+    pub(super) fn no_account(&mut self, mode: &str, tried: &[u32], now: i64) -> NoAccount {
+        if tried.is_empty()
+            && let Some((at, reasons)) = self.reasons.get(mode)
+            && now - at < REASONS_KEPT_MS
+        {
+            return reasons.clone();
+        }
+        let mut result = NoAccount::default();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            let mut next = None;
+            let reason = if !entry.enabled {
+                "disabled"
+            } else if entry.invalid.is_some() {
+                "invalid"
+            } else if let Some(rest) = entry.rests.iter().find(|rest| rest.until > now && rest.covers(mode)) {
+                next = Some(rest.until);
+                rest.reason.as_str()
+            } else if tried.iter().any(|tried| *tried as usize == index) {
+                "tried"
+            } else {
+                "busy"
+            };
+            *result.reasons.entry(reason.to_owned()).or_default() += 1;
+            result.next_at = [result.next_at, next].into_iter().flatten().min();
+        }
+        if tried.is_empty() && self.reasons.len() < MODES {
+            self.reasons.insert(mode.to_owned(), (now, result.clone()));
+        }
+        result
+    }
+}

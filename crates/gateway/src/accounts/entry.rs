@@ -1,0 +1,162 @@
+//! One account in memory.
+
+use std::sync::Arc;
+
+use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
+
+/// One account: what the database holds of it and what is happening to it now.
+pub(super) struct Entry {
+    pub(super) id: Arc<str>,
+    pub(super) label: String,
+    pub(super) tags: Vec<String>,
+    pub(super) token_sealed: Arc<str>,
+    pub(super) fingerprint: String,
+    pub(super) user_id: Option<String>,
+    pub(super) tier: Option<String>,
+    pub(super) enabled: bool,
+    pub(super) invalid: Option<Invalid>,
+    pub(super) failures: i64,
+    pub(super) created_at: i64,
+    pub(super) last_used_at: Option<i64>,
+    pub(super) version: i64,
+    pub(super) rests: Vec<Rest>,
+    pub(super) quota: Vec<QuotaRow>,
+    /// After a rest one request goes first; its success ends the probation.
+    pub(super) probation: bool,
+    pub(super) in_flight: u32,
+    /// Order of use: smaller was used longer ago.
+    pub(super) used: u64,
+    /// Under which key the ready sets hold the account now, and which of them (one bit per mode).
+    pub(super) indexed: (u32, u64),
+    pub(super) indexed_in: u64,
+    /// The deadline under which the account is to be looked at again.
+    pub(super) wakes_at: Option<i64>,
+}
+
+/// Why an account cannot be used until a person does something.
+#[derive(Clone, Debug)]
+pub(super) struct Invalid {
+    pub(super) reason: String,
+    pub(super) since: i64,
+}
+
+/// One rest.
+#[derive(Clone, Debug)]
+pub(super) struct Rest {
+    /// `None`: the whole account.
+    pub(super) mode: Option<String>,
+    pub(super) reason: String,
+    pub(super) since: i64,
+    pub(super) until: i64,
+    pub(super) caused_by: Option<String>,
+}
+
+impl Entry {
+    pub(super) fn new(row: AccountRow) -> Self {
+        let invalid = row.invalid_reason.map(|reason| Invalid { reason, since: row.invalid_since.unwrap_or(row.created_at) });
+        Self {
+            id: row.id.into(),
+            label: row.label,
+            // Written by us; a damaged list loses its tags, not the account.
+            tags: serde_json::from_str(&row.tags).unwrap_or_default(),
+            token_sealed: row.token_sealed.into(),
+            fingerprint: row.fingerprint,
+            user_id: row.user_id,
+            tier: row.tier,
+            enabled: row.enabled,
+            invalid,
+            failures: row.consecutive_failures,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            version: row.version,
+            rests: Vec::new(),
+            quota: Vec::new(),
+            probation: false,
+            in_flight: 0,
+            used: 0,
+            indexed: (0, 0),
+            indexed_in: 0,
+            wakes_at: None,
+        }
+    }
+
+    /// The row that an edit stores.
+    pub(super) fn row(&self) -> AccountRow {
+        AccountRow {
+            id: self.id.to_string(),
+            label: self.label.clone(),
+            tags: serde_json::to_string(&self.tags).unwrap_or_else(|_| "[]".to_owned()),
+            token_sealed: self.token_sealed.to_string(),
+            fingerprint: self.fingerprint.clone(),
+            user_id: self.user_id.clone(),
+            tier: self.tier.clone(),
+            enabled: self.enabled,
+            invalid_reason: self.invalid.as_ref().map(|invalid| invalid.reason.clone()),
+            invalid_since: self.invalid.as_ref().map(|invalid| invalid.since),
+            consecutive_failures: self.failures,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            version: self.version,
+        }
+    }
+
+    /// The part that requests change, for the writer.
+    pub(super) fn state_row(&self) -> AccountState {
+        AccountState {
+            id: self.id.to_string(),
+            invalid_reason: self.invalid.as_ref().map(|invalid| invalid.reason.clone()),
+            invalid_since: self.invalid.as_ref().map(|invalid| invalid.since),
+            consecutive_failures: self.failures,
+            last_used_at: self.last_used_at,
+            rests: self
+                .rests
+                .iter()
+                .map(|rest| RestRow {
+                    account_id: self.id.to_string(),
+                    mode: rest.mode.clone().unwrap_or_default(),
+                    reason: rest.reason.clone(),
+                    since_at: rest.since,
+                    until_at: rest.until,
+                    caused_by: rest.caused_by.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether nothing but its load stands against using the account in `mode`.
+    pub(super) fn can_serve(&self, mode: &str, now: i64) -> bool {
+        self.enabled && self.invalid.is_none() && !self.rests.iter().any(|rest| rest.until > now && rest.covers(mode))
+    }
+
+    /// Whether the choice may fall on the account in `mode`.
+    pub(super) fn is_ready(&self, mode: &str, now: i64) -> bool {
+        self.can_serve(mode, now) && !(self.probation && self.in_flight > 0)
+    }
+
+    /// Starts a rest, replacing an earlier one of the same scope.
+    pub(super) fn rest(&mut self, rest: Rest) {
+        self.rests.retain(|other| other.mode != rest.mode);
+        self.rests.push(rest);
+    }
+
+    /// The rest of the whole account, if it rests.
+    pub(super) fn whole_rest(&self, now: i64) -> Option<&Rest> {
+        self.rests.iter().find(|rest| rest.mode.is_none() && rest.until > now)
+    }
+}
+
+impl Rest {
+    pub(super) fn from_row(row: RestRow) -> Self {
+        Self {
+            mode: (!row.mode.is_empty()).then_some(row.mode),
+            reason: row.reason,
+            since: row.since_at,
+            until: row.until_at,
+            caused_by: row.caused_by,
+        }
+    }
+
+    pub(super) fn covers(&self, mode: &str) -> bool {
+        self.mode.as_deref().is_none_or(|own| own == mode)
+    }
+}

@@ -1,0 +1,116 @@
+//! The right to use an account for one attempt.
+
+use std::sync::Arc;
+
+use super::choose::NoAccount;
+use super::entry::Entry;
+use super::rest::{Fault, RestLengths, charge};
+use super::{AccountPool, TOKEN_CONTEXT};
+use crate::upstream::Credential;
+
+/// How an attempt ended, for the account.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Settlement<'a> {
+    /// It answered.
+    Success,
+    /// Nothing that it could be blamed for.
+    Blameless,
+    /// It is to blame.
+    Charged { fault: Fault, lengths: &'a RestLengths, request: &'a str },
+}
+
+/// An account in use. Dropped unsettled it settles without blame: a web server drops a request whose client has left.
+pub(crate) struct Lease {
+    pool: AccountPool,
+    index: u32,
+    mode: String,
+    credential: Credential,
+    settled: bool,
+}
+
+impl AccountPool {
+    /// Takes an account that can serve `mode`: `preferred` while it can, else the least busy, longest unused one. `tried`
+    /// holds the leases of this request that failed.
+    pub(crate) fn acquire(&self, mode: &str, preferred: Option<&str>, tried: &[u32]) -> Result<Lease, NoAccount> {
+        let now = self.shared.clock.now_ms();
+        let mut state = self.state();
+        let Some(index) = state.take(mode, preferred, tried, now) else {
+            return Err(state.no_account(mode, tried, now));
+        };
+        let entry = state.entry(index).expect("take() answers an account that is there");
+        let credential = self.credential_of(entry);
+        drop(state);
+        Ok(Lease { pool: self.clone(), index, mode: mode.to_owned(), credential, settled: false })
+    }
+
+    /// The credential of an account that is not to serve, only to be asked (share, rate limits). `None` when it is gone,
+    /// switched off or invalid.
+    pub(crate) fn credential(&self, account_id: &str) -> Option<Credential> {
+        let state = self.state();
+        let entry = state.entry(state.find(account_id)?)?;
+        (entry.enabled && entry.invalid.is_none()).then(|| self.credential_of(entry))
+    }
+
+    fn credential_of(&self, entry: &Entry) -> Credential {
+        Credential::new(Arc::clone(&entry.id), Arc::clone(&entry.token_sealed), TOKEN_CONTEXT, self.shared.cipher.clone())
+    }
+}
+
+impl Lease {
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(crate) fn account_id(&self) -> &Arc<str> {
+        self.credential.account_id()
+    }
+
+    /// The mode it was taken for.
+    pub(crate) fn mode(&self) -> &str {
+        &self.mode
+    }
+
+    /// What [`AccountPool::acquire`] is told so that it does not answer this account again.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Ends the use of the account.
+    pub(crate) fn settle(mut self, settlement: Settlement<'_>) {
+        self.give_back(settlement);
+    }
+
+    fn give_back(&mut self, settlement: Settlement<'_>) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let now = self.pool.shared.clock.now_ms();
+        let mut state = self.pool.state();
+        let mut changed = false;
+        let mode = &self.mode;
+        state.give_back(self.index, self.credential.account_id(), now, |entry| match settlement {
+            Settlement::Success => {
+                changed = entry.failures != 0 || entry.probation;
+                entry.failures = 0;
+                entry.probation = false;
+            }
+            Settlement::Blameless => {}
+            Settlement::Charged { fault, lengths, request } => {
+                changed = true;
+                charge(entry, fault, mode, lengths, request, now);
+            }
+        });
+        if changed {
+            state.mark_dirty(self.index);
+            if let Some(row) = state.entry(self.index).map(Entry::state_row) {
+                self.pool.shared.writer.enqueue(crate::store::Write::Account(Box::new(row)));
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.give_back(Settlement::Blameless);
+    }
+}

@@ -1,0 +1,71 @@
+//! The account pool: who serves a request, who rests, for how long and why.
+//!
+//! Everything is in memory behind one lock that is never held across an `await`; the database is written behind, so a restart
+//! forgets nothing. Choosing costs the same with ten accounts and with a hundred thousand: for every mode there is an ordered
+//! set of the accounts that can serve it now, and rests end by deadline, without a timer per account.
+
+mod choose;
+mod edit;
+mod entry;
+mod lease;
+mod quota;
+mod rest;
+mod view;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::clock::Clock;
+use crate::secrets::Cipher;
+use crate::store::{Store, StoreError, Writer};
+
+use choose::State;
+pub(crate) use edit::{AccountError, AccountPatch, NewAccount};
+pub(crate) use lease::{Lease, Settlement};
+pub(crate) use rest::{Fault, RestLengths};
+pub(crate) use choose::NoAccount;
+pub(crate) use view::{AccountPage, AccountQuery, AccountView, Summary};
+
+/// What seals an account's token to its row, so that sealed tokens cannot be swapped between tables.
+const TOKEN_CONTEXT: &str = "account-token";
+
+/// A cheap handle to the pool.
+#[derive(Clone)]
+pub(crate) struct AccountPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    store: Store,
+    writer: Writer,
+    cipher: Cipher,
+    clock: Clock,
+}
+
+impl AccountPool {
+    /// Reads all accounts, their rests and their quota.
+    pub(crate) async fn load(store: Store, writer: Writer, cipher: Cipher, clock: Clock) -> Result<Self, StoreError> {
+        let (accounts, rests, quota) =
+            tokio::try_join!(store.accounts(), store.account_rests(), store.account_quota())?;
+        let state = State::build(accounts, rests, quota, clock.now_ms());
+        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), store, writer, cipher, clock }) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held cannot leave the sets half-changed in a way that matters more than serving on.
+        self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Accounts in the pool.
+    pub(crate) fn len(&self) -> usize {
+        self.state().len()
+    }
+
+    /// Stores when accounts were last used; called now and then and at the end.
+    pub(crate) fn flush(&self) {
+        let states = self.state().take_dirty();
+        for state in states {
+            self.shared.writer.enqueue(crate::store::Write::Account(Box::new(state)));
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the upstream says is left, and what follows from it.
+
+use protocol::rest::RateLimits;
+
+use super::AccountPool;
+use super::entry::{Entry, Rest};
+use super::rest::{RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT};
+use crate::store::Write;
+use crate::store::accounts::QuotaRow;
+
+impl AccountPool {
+    /// Takes a reading of an account's quota in one mode. After a 429 it decides the rest: a mode that is used up rests until
+    /// the upstream says it recovers, and the other modes may serve again; with quota left the whole account rests on.
+    pub(crate) fn learn_quota(&self, account_id: &str, mode: &str, limits: &RateLimits, quota_gone_s: i64) {
+        let now = self.shared.clock.now_ms();
+        let row = quota_row(account_id, mode, limits, now);
+        let mut state = self.state();
+        let Some(index) = state.find(account_id) else { return };
+        state.change(index, now, |entry| {
+            entry.quota.retain(|other| other.mode != mode);
+            entry.quota.push(row.clone());
+            refine_rest(entry, mode, limits, quota_gone_s, now);
+        });
+        state.mark_dirty(index);
+        if let Some(saved) = state.entry(index).map(Entry::state_row) {
+            self.shared.writer.enqueue(Write::Account(Box::new(saved)));
+        }
+        drop(state);
+        self.shared.writer.enqueue(Write::Quota(Box::new(row)));
+    }
+}
+
+fn quota_row(account_id: &str, mode: &str, limits: &RateLimits, now: i64) -> QuotaRow {
+    let seconds = limits.wait_seconds.filter(|wait| *wait > 0).or(limits.window_seconds);
+    QuotaRow {
+        account_id: account_id.to_owned(),
+        mode: mode.to_owned(),
+        remaining: limits.remaining,
+        total: limits.total,
+        window_s: limits.window_seconds,
+        resets_at: seconds.map(|seconds| now.saturating_add(seconds.saturating_mul(1_000))),
+        source: "upstream".to_owned(),
+        measured_at: now,
+    }
+}
+
+fn refine_rest(entry: &mut Entry, mode: &str, limits: &RateLimits, quota_gone_s: i64, now: i64) {
+    let whole = entry.rests.iter().position(|rest| rest.mode.is_none() && is_rate_limit(&rest.reason));
+    match limits.remaining {
+        Some(remaining) if remaining <= 0 => {
+            let caused_by = whole.and_then(|position| entry.rests.remove(position).caused_by);
+            let seconds = limits.wait_seconds.filter(|wait| *wait > 0).unwrap_or(quota_gone_s);
+            entry.rest(Rest {
+                mode: Some(mode.to_owned()),
+                reason: RATE_LIMITED_NO_QUOTA.to_owned(),
+                since: now,
+                until: now.saturating_add(seconds.saturating_mul(1_000)),
+                caused_by,
+            });
+        }
+        Some(_) => {
+            if let Some(position) = whole {
+                RATE_LIMITED_QUOTA_LEFT.clone_into(&mut entry.rests[position].reason);
+                if let Some(wait) = limits.wait_seconds.filter(|wait| *wait > 0) {
+                    entry.rests[position].until = now.saturating_add(wait.saturating_mul(1_000));
+                }
+            }
+            // A mode that was used up and has quota again need not wait for its deadline.
+            entry.rests.retain(|rest| rest.mode.as_deref() != Some(mode) || rest.reason != RATE_LIMITED_NO_QUOTA);
+        }
+        None => {}
+    }
+}
+
+fn is_rate_limit(reason: &str) -> bool {
+    reason == RATE_LIMITED_QUOTA_LEFT || reason == RATE_LIMITED_NO_QUOTA
+}

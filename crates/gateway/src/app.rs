@@ -1,0 +1,284 @@
+//! Every handle, built once and in order; start and orderly stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::AccountPool;
+use crate::admins::Admins;
+use crate::audit::Recorder;
+use crate::bootstrap::{
+    Bootstrap, BootstrapError, DataDirectory, FirstStartNotice, first_start, gateway_address, prepare_data_dir,
+};
+use crate::chat::ChatService;
+use crate::clock::Clock;
+use crate::conversations::Conversations;
+use crate::http::admin::{self, AdminState};
+use crate::http::{ApiState, Front, Listener, serve};
+use crate::jobs;
+use crate::keys::ApiKeys;
+use crate::secrets::{Cipher, SecretError};
+use crate::settings::{SettingsError, SettingsHandle};
+use crate::store::{Store, StoreError, Writer};
+use crate::telemetry::{Logging, Metrics};
+use crate::upstream::{ExitBreaker, Upstream, UpstreamOptions};
+
+/// What is still under way after the connections have ended (a commit, a quota question) gets this long.
+const LAST_TASKS: Duration = Duration::from_secs(10);
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    #[error("{0}")]
+    Component(String),
+    #[error("cannot listen on {address}: {error}")]
+    Listen { address: SocketAddr, error: std::io::Error },
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Component(error.to_string())
+    }
+}
+
+impl From<SecretError> for StartError {
+    fn from(error: SecretError) -> Self {
+        Self::Component(error.to_string())
+    }
+}
+
+impl From<SettingsError> for StartError {
+    fn from(error: SettingsError) -> Self {
+        Self::Component(error.to_string())
+    }
+}
+
+/// A running gateway.
+pub struct Gateway {
+    address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+    notice: FirstStartNotice,
+    api: ApiState,
+    stop: Stop,
+    _directory: DataDirectory,
+}
+
+/// What an orderly stop needs. Soft: take nothing new, let requests finish. Hard: end them.
+struct Stop {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    writer: CancellationToken,
+    connections: TaskTracker,
+    chat_tasks: TaskTracker,
+    background: TaskTracker,
+    writer_tasks: TaskTracker,
+}
+
+impl Gateway {
+    /// Builds everything and begins to serve.
+    pub async fn start(bootstrap: Bootstrap, clock: Clock, logging: Option<Logging>) -> Result<Self, StartError> {
+        let directory = prepare_data_dir(&bootstrap.data_dir)?;
+        let settings = SettingsHandle::open(&directory.config_file(), clock.clone())?;
+        let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
+        let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
+        let stop = Stop::new();
+        let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
+        let keys = ApiKeys::load(store.clone(), clock.clone()).await?;
+        let admins =
+            Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
+        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
+        let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
+        let exit = ExitBreaker::new(clock.clone());
+        let metrics = Metrics::new();
+        let chat = ChatService::new(
+            settings.clone(),
+            accounts.clone(),
+            conversations.clone(),
+            upstream(&bootstrap)?,
+            exit.clone(),
+            bootstrap.assets_url.clone(),
+            stop.chat_tasks.clone(),
+        );
+        let api = ApiState {
+            settings: settings.clone(),
+            keys: keys.clone(),
+            admins: admins.clone(),
+            accounts: accounts.clone(),
+            chat: chat.clone(),
+            recorder: Recorder::new(writer.clone(), metrics.clone(), clock.clone()),
+            metrics,
+            store: store.clone(),
+            writer,
+            exit,
+            clock: clock.clone(),
+        };
+        let listener = bind(bootstrap.listen)?;
+        let address = listener.address().map_err(|error| StartError::Listen { address: bootstrap.listen, error })?;
+        let front = Front::new(api.clone(), admin_router(&api));
+        let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
+        let public_address = gateway_address(address, &settings.current().base_url);
+        let notice =
+            first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
+        let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging };
+        jobs.spawn(&stop.background, &stop.soft);
+        let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
+        if let Some(listener) = metrics_listener {
+            stop.serve(listener, Front::metrics_only(api.clone()));
+        }
+        stop.serve(listener, front);
+        Ok(Self { address, metrics_address, notice, api, stop, _directory: directory })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of `/metrics` without a token, if there is one.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The claim link and the first key, if this start made them. They cannot be shown again.
+    #[must_use]
+    pub fn notice(&self) -> String {
+        self.notice.to_string()
+    }
+
+    /// Looks at the settings file now, as it does every few seconds.
+    pub fn poll_settings(&self) {
+        self.api.settings.poll();
+    }
+
+    pub(crate) fn api(&self) -> &ApiState {
+        &self.api
+    }
+
+    /// Tells the operator where it is, and the notice of a first start.
+    #[expect(clippy::print_stdout, reason = "the notice is for the person who starts it, and must not be in a log")]
+    pub fn announce(&self) {
+        let base = gateway_address(self.address, &self.api.settings.current().base_url);
+        println!("Grok2API {} listens on {base}", env!("CARGO_PKG_VERSION"));
+        println!("  API      {base}/v1");
+        println!("  Console  {base}/admin\n");
+        if !self.notice.is_empty() {
+            println!("{}", self.notice);
+        }
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, then stops in order; a second signal ends everything at once.
+    pub async fn run_until_signal(self) {
+        wait_for_signal().await;
+        tracing::info!("stopping: no new connections, running answers may finish");
+        let hard = self.stop.hard.clone();
+        tokio::select! {
+            () = self.stop() => {}
+            () = async { wait_for_signal().await; hard.cancel(); std::future::pending::<()>().await } => {}
+        }
+    }
+
+    /// Stops in order: nothing new, running answers up to the grace, then what is left to write.
+    pub async fn stop(self) {
+        let Self { api, stop, .. } = self;
+        let grace = Duration::from_secs(api.settings.current().shutdown_grace);
+        stop.soft.cancel();
+        stop.connections.close();
+        let drained = tokio::select! {
+            drained = tokio::time::timeout(grace, stop.connections.wait()) => drained.is_ok(),
+            () = stop.hard.cancelled() => false,
+        };
+        if !drained {
+            tracing::warn!(grace_s = grace.as_secs(), "some answers were still running and are ended");
+            stop.hard.cancel();
+            stop.connections.wait().await;
+        }
+        stop.background.close();
+        stop.chat_tasks.close();
+        let _ = tokio::time::timeout(LAST_TASKS, async {
+            stop.background.wait().await;
+            stop.chat_tasks.wait().await;
+        })
+        .await;
+        api.accounts.flush();
+        if let Err(error) = api.keys.flush_usage().await {
+            tracing::warn!(error = %error, "when the keys were last used could not be stored");
+        }
+        if let Err(error) = api.admins.flush().await {
+            tracing::warn!(error = %error, "when the console's sessions were last used could not be stored");
+        }
+        stop.writer.cancel();
+        stop.writer_tasks.close();
+        stop.writer_tasks.wait().await;
+        api.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+impl Stop {
+    fn new() -> Self {
+        let hard = CancellationToken::new();
+        Self {
+            soft: hard.child_token(),
+            hard,
+            writer: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            chat_tasks: TaskTracker::new(),
+            background: TaskTracker::new(),
+            writer_tasks: TaskTracker::new(),
+        }
+    }
+
+    fn serve(&self, listener: Listener, front: Front) {
+        let serving = serve(listener, front, self.connections.clone(), self.soft.clone(), self.hard.clone());
+        self.background.spawn(serving);
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<Listener, StartError> {
+    Listener::bind(address).map_err(|error| StartError::Listen { address, error })
+}
+
+fn upstream(bootstrap: &Bootstrap) -> Result<Upstream, StartError> {
+    let additional_ca = match &bootstrap.upstream_ca {
+        None => None,
+        Some(path) => Some(std::fs::read(path).map_err(|error| {
+            StartError::Component(format!("--upstream-ca: {} cannot be read: {error}", path.display()))
+        })?),
+    };
+    Upstream::new(UpstreamOptions { base_url: bootstrap.upstream_url.clone(), additional_ca })
+        .map_err(StartError::Component)
+}
+
+fn admin_router(api: &ApiState) -> Router {
+    let state = AdminState {
+        settings: api.settings.clone(),
+        keys: api.keys.clone(),
+        admins: api.admins.clone(),
+        accounts: api.accounts.clone(),
+        clock: api.clock.clone(),
+    };
+    Router::new()
+        .nest("/admin/api/v1", admin::router(state))
+        .route("/admin", get(admin::page))
+        .route("/admin/{*path}", get(admin::page))
+}
+
+async fn wait_for_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be received; stop the process by other means");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

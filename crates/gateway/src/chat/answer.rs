@@ -1,0 +1,257 @@
+//! An answer under way: pulled by whoever writes to the client, ended exactly once.
+//!
+//! Complete: the account is settled, the turn goes to the disk, and only then the answer is done. Broken: the account is
+//! charged if it is to blame, and nothing enters the tree. Dropped: the client has left; nobody is charged, nothing enters the
+//! tree, the upstream's stream ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use protocol::translate::ChatEvent;
+use tokio::task::JoinHandle;
+
+use super::background;
+use super::start::{Started, breaker_limits, fault, rest_lengths, settlement};
+use super::stream::{EventStream, Pulled};
+use super::{ChatError, Receipt, Shared};
+use crate::accounts::{Lease, Settlement};
+use crate::audit::{RequestEnding, RequestRecord};
+use crate::conversations::{Finished, Plan};
+use crate::settings::Settings;
+use crate::store::StoreError;
+use crate::store::conversations::Place;
+use crate::telemetry::StreamGuard;
+use crate::upstream::{Blame, UpstreamError, Verdict};
+
+/// A visible event that waits to be written.
+pub(crate) enum OwnedEvent {
+    Reasoning(String),
+    Text(String),
+}
+
+impl From<ChatEvent<'_>> for OwnedEvent {
+    fn from(event: ChatEvent<'_>) -> Self {
+        match event {
+            ChatEvent::Reasoning(text) => Self::Reasoning(text.to_owned()),
+            ChatEvent::Text(text) => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl OwnedEvent {
+    fn borrow(&self) -> ChatEvent<'_> {
+        match self {
+            Self::Reasoning(text) => ChatEvent::Reasoning(text),
+            Self::Text(text) => ChatEvent::Text(text),
+        }
+    }
+}
+
+/// What one pull brought.
+pub(crate) enum Step {
+    /// Events were told, or at least something happened.
+    Events,
+    /// The answer is complete and stored.
+    Done,
+    /// It broke, after something of it had been told.
+    Failed(ChatError),
+}
+
+/// An answer under way.
+pub(crate) struct Answer {
+    shared: Arc<Shared>,
+    plan: Arc<Plan>,
+    settings: Arc<Settings>,
+    receipt: Receipt,
+    parent_conversation: Option<String>,
+    moved: Vec<(String, Place)>,
+    pending: Vec<OwnedEvent>,
+    state: State,
+    lease: Option<Lease>,
+    pub(crate) record: RequestRecord,
+    _open: StreamGuard,
+}
+
+enum State {
+    Streaming(EventStream),
+    /// Everything has been told; the end is not.
+    Complete(EventStream),
+    /// The turn is on its way to the disk, in a task of its own: an answer that is complete is kept even if its client leaves
+    /// at the very end.
+    Committing(JoinHandle<Result<(), StoreError>>),
+    /// The upstream told no ids, so there is nothing to store.
+    Unstored,
+    Ended,
+}
+
+impl Answer {
+    pub(super) fn new(shared: Arc<Shared>, started: Started, record: RequestRecord) -> Self {
+        let Started { plan, lease, opened, settings } = started;
+        let open = record.metrics().open_stream();
+        Self {
+            shared,
+            plan: Arc::new(plan),
+            settings,
+            receipt: opened.binding.receipt,
+            parent_conversation: opened.binding.parent.map(|(conversation, _)| conversation),
+            moved: opened.binding.moved,
+            pending: opened.events,
+            state: if opened.complete { State::Complete(opened.stream) } else { State::Streaming(opened.stream) },
+            lease: Some(lease),
+            record,
+            _open: open,
+        }
+    }
+
+    pub(crate) fn receipt(&self) -> Receipt {
+        self.receipt
+    }
+
+    /// The public conversation id.
+    pub(crate) fn conversation_id(&self) -> &str {
+        &self.plan.conversation_id
+    }
+
+    /// The id of the turn, which names the answer.
+    pub(crate) fn turn_id(&self) -> &str {
+        &self.plan.turn_id
+    }
+
+    /// Tells the next events to `out`.
+    pub(crate) fn poll_step(
+        &mut self,
+        context: &mut Context<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Poll<Step> {
+        if !self.pending.is_empty() {
+            for event in std::mem::take(&mut self.pending) {
+                out(event.borrow());
+            }
+            return Poll::Ready(Step::Events);
+        }
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Streaming(mut stream) => {
+                    let pulled = stream.poll_events(context, out);
+                    match pulled {
+                        Poll::Pending => {
+                            self.state = State::Streaming(stream);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Pulled::Events) => {
+                            self.state = State::Streaming(stream);
+                            return Poll::Ready(Step::Events);
+                        }
+                        Poll::Ready(Pulled::Complete) => self.state = State::Complete(stream),
+                        Poll::Ready(Pulled::Failed(error)) => {
+                            return Poll::Ready(Step::Failed(self.broken(&stream, error)));
+                        }
+                    }
+                }
+                State::Complete(stream) => self.complete(&stream),
+                State::Unstored => return Poll::Ready(self.done()),
+                State::Committing(mut commit) => match Pin::new(&mut commit).poll(context) {
+                    Poll::Pending => {
+                        self.state = State::Committing(commit);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok(Ok(()))) => return Poll::Ready(self.done()),
+                    Poll::Ready(Ok(Err(error))) => return Poll::Ready(self.not_stored(error)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(self.not_stored(StoreError::WriterGone)),
+                },
+                State::Ended => return Poll::Ready(Step::Done),
+            }
+        }
+    }
+
+    /// The answer is complete: the account has done its part, the turn goes to the disk.
+    fn complete(&mut self, stream: &EventStream) {
+        if let Some(lease) = self.lease.take() {
+            let account = lease.account_id().to_string();
+            lease.settle(Settlement::Success);
+            self.note_unknown(stream);
+            let translator = stream.translator();
+            let ids = translator.ids();
+            let conversation = ids.conversation_id.clone().or_else(|| self.parent_conversation.clone());
+            let (Some(conversation), Some(response)) = (conversation, ids.response_id.clone()) else {
+                // Without ids the turn cannot be continued upstream; the next request replays the history.
+                tracing::warn!(conversation = self.plan.conversation_id, "the upstream told no ids for an answer");
+                self.state = State::Unstored;
+                return;
+            };
+            let place = Place {
+                account_id: account,
+                upstream_conversation_id: conversation,
+                upstream_response_id: response,
+            };
+            let visible = translator.text().to_owned();
+            let title = ids.title.clone();
+            let (shared, plan) = (Arc::clone(&self.shared), Arc::clone(&self.plan));
+            let moved = std::mem::take(&mut self.moved);
+            let commit = async move {
+                let finished = Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved };
+                shared.conversations.commit(&plan, finished).await?;
+                background::after_commit(&shared, &plan, place);
+                Ok(())
+            };
+            self.state = State::Committing(self.shared.tasks.spawn(commit));
+        }
+    }
+
+    fn done(&mut self) -> Step {
+        self.record.metrics().turn(self.receipt.label());
+        self.record.end(RequestEnding::Done, 200, None);
+        Step::Done
+    }
+
+    fn not_stored(&mut self, error: StoreError) -> Step {
+        tracing::error!(error = %error, "a turn could not be stored");
+        self.record.end(RequestEnding::Broken, 200, Some("turn_not_stored"));
+        Step::Failed(ChatError::NotStored(error))
+    }
+
+    /// The answer broke after the commit point.
+    fn broken(&mut self, stream: &EventStream, error: UpstreamError) -> ChatError {
+        self.note_unknown(stream);
+        let verdict = error.verdict();
+        if let Some(lease) = self.lease.take() {
+            let account = lease.account_id().to_string();
+            let charged = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.id);
+            let elapsed = self.record.elapsed_ms();
+            self.record.attempt(&account, verdict.label, charged, elapsed, Some(error.to_string()));
+        }
+        self.record.end(RequestEnding::Broken, 200, Some(verdict.label));
+        error.into()
+    }
+
+    fn note_unknown(&self, stream: &EventStream) {
+        let unknown = stream.translator().unknown().values().sum();
+        if unknown > 0 {
+            self.record.metrics().unknown_frames(unknown);
+        }
+    }
+}
+
+/// Settles an attempt that failed, for the account and for the exit; answers whether the account was charged.
+pub(super) fn settle(
+    shared: &Arc<Shared>,
+    lease: Lease,
+    verdict: Verdict,
+    may_charge: bool,
+    settings: &Settings,
+    request: &str,
+) -> bool {
+    if verdict.blame == Blame::Exit {
+        shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings));
+    }
+    let (credential, mode) = (lease.credential().clone(), lease.mode().to_owned());
+    let fault = fault(verdict.blame).filter(|_| may_charge);
+    let lengths = rest_lengths(settings);
+    lease.settle(fault.map_or(Settlement::Blameless, |fault| settlement(fault, &lengths, request)));
+    if let Blame::RateLimited { .. } = verdict.blame {
+        // After the account has been charged, for the answer refines the rest.
+        background::check_quota(shared, credential, mode);
+    }
+    fault.is_some()
+}

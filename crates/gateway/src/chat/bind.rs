@@ -1,0 +1,130 @@
+//! How a turn goes upstream with a given account: continued where it stands, carried over, or started anew.
+
+use std::sync::Arc;
+
+use protocol::rest;
+
+use super::{ChatError, Receipt, Shared};
+use crate::conversations::Plan;
+use crate::settings::{Settings, ShareMode};
+use crate::store::conversations::{Place, TurnRow};
+use crate::upstream::{CallError, Credential};
+
+/// A turn, bound to an account.
+pub(super) struct Binding {
+    pub(super) receipt: Receipt,
+    pub(super) message: String,
+    /// Upstream conversation and response that are continued.
+    pub(super) parent: Option<(String, String)>,
+    /// Earlier turns that now also stand in this account's copy.
+    pub(super) moved: Vec<(String, Place)>,
+}
+
+/// Binds `plan` to an account. `start_over`: the upstream no longer has the conversation.
+pub(super) async fn bind(
+    shared: &Shared,
+    plan: &Plan,
+    credential: &Credential,
+    settings: &Settings,
+    start_over: bool,
+) -> Result<Binding, ChatError> {
+    let Some(parent) = &plan.parent else { return Ok(open(plan)) };
+    if !start_over {
+        if *parent.place.account_id == **credential.account_id() {
+            let receipt = if plan.branches() { Receipt::Branched } else { Receipt::Native };
+            return Ok(go_on(plan, receipt, &parent.place, Vec::new()));
+        }
+        if settings.share_mode != ShareMode::Off {
+            match carry_over(shared, plan, parent, credential, settings).await {
+                Ok((place, moved)) => return Ok(go_on(plan, Receipt::Moved, &place, moved)),
+                Err(error) => {
+                    tracing::warn!(
+                        conversation = plan.conversation_id,
+                        from = parent.place.account_id,
+                        to = %credential.account_id(),
+                        error = %error,
+                        "the conversation could not be carried over; its history is replayed"
+                    );
+                }
+            }
+        }
+    }
+    if plan.can_replay() { Ok(open(plan)) } else { Err(ChatError::ConversationUnavailable) }
+}
+
+fn open(plan: &Plan) -> Binding {
+    let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
+    Binding { receipt, message: plan.opening_message(), parent: None, moved: Vec::new() }
+}
+
+fn go_on(plan: &Plan, receipt: Receipt, place: &Place, moved: Vec<(String, Place)>) -> Binding {
+    let parent = (place.upstream_conversation_id.clone(), place.upstream_response_id.clone());
+    Binding { receipt, message: plan.continuing_message(), parent: Some(parent), moved }
+}
+
+/// Why a conversation could not be carried over.
+#[derive(Debug, thiserror::Error)]
+enum CarryError {
+    #[error("its account is gone, switched off or invalid")]
+    OwnerGone,
+    #[error("share: {0}")]
+    Share(CallError),
+    #[error("clone: {0}")]
+    Clone(CallError),
+    #[error("clone: the copy holds no answer")]
+    EmptyCopy,
+}
+
+/// Shares the parent at its owner and clones it into the other account.
+async fn carry_over(
+    shared: &Shared,
+    plan: &Plan,
+    parent: &Arc<TurnRow>,
+    credential: &Credential,
+    settings: &Settings,
+) -> Result<(Place, Vec<(String, Place)>), CarryError> {
+    let link = match &parent.share_link {
+        Some(link) => link.clone(),
+        None => share(shared, &parent.place, settings).await?,
+    };
+    let copy = shared.upstream.call(credential, rest::clone_share(&link), settings, rest::read_clone).await;
+    let copy = copy.map_err(CarryError::Clone)?;
+    let last = copy.leaf().ok_or(CarryError::EmptyCopy)?;
+    let place_of = |response_id: &str| Place {
+        account_id: credential.account_id().to_string(),
+        upstream_conversation_id: copy.conversation_id.clone(),
+        upstream_response_id: response_id.to_owned(),
+    };
+    // The copy holds the path from the root. Where its answers can be told apart, the earlier turns move as well, so that
+    // branches from them stay native.
+    let path = plan.upstream_path();
+    let answers: Vec<&str> =
+        copy.responses.iter().filter(|response| response.is_assistant).map(|response| response.id.as_str()).collect();
+    let moved = if answers.len() == path.len() {
+        path.iter().zip(&answers).map(|(turn, id)| (turn.id.clone(), place_of(id))).collect()
+    } else {
+        vec![(parent.id.clone(), place_of(&last.id))]
+    };
+    Ok((place_of(&last.id), moved))
+}
+
+async fn share(shared: &Shared, place: &Place, settings: &Settings) -> Result<String, CarryError> {
+    let owner = shared.accounts.credential(&place.account_id).ok_or(CarryError::OwnerGone)?;
+    let route = rest::share(&place.upstream_conversation_id, &place.upstream_response_id);
+    shared.upstream.call(&owner, route, settings, rest::read_share).await.map_err(CarryError::Share)
+}
+
+/// Shares a finished turn ahead of need.
+pub(super) async fn share_ahead(shared: &Shared, conversation_id: &str, turn_id: &str, place: &Place) {
+    let settings = shared.settings.current();
+    let kept = match share(shared, place, &settings).await {
+        Ok(link) => shared.conversations.keep_share_link(conversation_id, turn_id, &link).await,
+        Err(error) => {
+            tracing::info!(conversation = conversation_id, error = %error, "a turn could not be shared ahead of need");
+            return;
+        }
+    };
+    if let Err(error) = kept {
+        tracing::warn!(conversation = conversation_id, error = %error, "a share link could not be stored");
+    }
+}

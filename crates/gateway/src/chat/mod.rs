@@ -1,0 +1,115 @@
+//! One turn, from what a client asks to the end of the answer: plan, lease, bind, send, translate, settle, commit.
+//!
+//! [`ChatService::start`] is the policy: which account, which attempt, when to stop trying. It returns at the *commit point*,
+//! the first visible event; until then nothing has left and another account may be tried, afterwards an error travels inside
+//! the stream. The [`Answer`] is pulled by whoever writes to the client and settles itself when it is dropped.
+
+mod answer;
+mod background;
+mod bind;
+mod error;
+mod start;
+mod stream;
+
+use std::sync::Arc;
+
+use protocol::history::History;
+use protocol::model::Model;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::AccountPool;
+use crate::conversations::{Conversations, Wanted};
+use crate::settings::SettingsHandle;
+use crate::upstream::{ExitBreaker, Upstream};
+
+pub(crate) use answer::{Answer, Step};
+pub(crate) use error::ChatError;
+
+/// A cheap handle to the service.
+#[derive(Clone)]
+pub(crate) struct ChatService {
+    shared: Arc<Shared>,
+}
+
+/// What the service works with.
+struct Shared {
+    settings: SettingsHandle,
+    accounts: AccountPool,
+    conversations: Conversations,
+    upstream: Upstream,
+    exit: ExitBreaker,
+    assets_url: String,
+    tasks: TaskTracker,
+    background: background::Background,
+}
+
+/// What a client asks.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) key_id: String,
+    pub(crate) model: Model,
+    pub(crate) history: History,
+    pub(crate) wanted: Wanted,
+    pub(crate) show_thinking: bool,
+    pub(crate) show_search: bool,
+    /// Whether the model may search.
+    pub(crate) search: bool,
+}
+
+/// Which way a turn took; sent with every answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// A new conversation.
+    New,
+    /// The upstream's own conversation, continued at its end.
+    Native,
+    /// The upstream's own conversation, continued at a turn that had been continued before.
+    Branched,
+    /// Carried to another account and continued there.
+    Moved,
+    /// The history was sent again.
+    Replayed,
+}
+
+impl Receipt {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Native => "native",
+            Self::Branched => "branched",
+            Self::Moved => "moved",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+impl ChatService {
+    pub(crate) fn new(
+        settings: SettingsHandle,
+        accounts: AccountPool,
+        conversations: Conversations,
+        upstream: Upstream,
+        exit: ExitBreaker,
+        assets_url: String,
+        tasks: TaskTracker,
+    ) -> Self {
+        let background = background::Background::default();
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                accounts,
+                conversations,
+                upstream,
+                exit,
+                assets_url,
+                tasks,
+                background,
+            }),
+        }
+    }
+
+    /// The accounts that finished new turns since this was last asked; only they can have too many conversations.
+    pub(crate) fn take_busy_accounts(&self) -> Vec<String> {
+        self.shared.background.take_busy_accounts()
+    }
+}

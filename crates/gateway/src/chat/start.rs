@@ -1,0 +1,258 @@
+//! The policy of a turn: which account, which attempt, when to stop trying.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::translate::{ChatEvent, RenderOptions};
+use protocol::turn::{Parent, TurnRequest};
+
+use super::answer::{Answer, OwnedEvent};
+use super::bind::{Binding, bind};
+use super::stream::{EventStream, Pulled, StreamContext};
+use super::{Ask, ChatError, ChatService};
+use crate::accounts::{Fault, Lease, RestLengths, Settlement};
+use crate::audit::RequestRecord;
+use crate::conversations::Plan;
+use crate::settings::Settings;
+use crate::upstream::{Blame, BreakerLimits, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
+
+/// What this request has tried.
+#[derive(Default)]
+struct Tried {
+    accounts: Vec<u32>,
+    /// Causes for which an account was charged; one account per cause and request, for the trouble may not be the accounts'.
+    charged: Vec<Blame>,
+    exit_retried: bool,
+    start_over: bool,
+    last: Option<UpstreamError>,
+}
+
+impl ChatService {
+    /// Starts a turn; returns with the first visible event, or with the reason why there is none.
+    pub(crate) async fn start(&self, ask: Ask, mut record: RequestRecord) -> Result<Answer, (ChatError, RequestRecord)> {
+        match self.try_start(&ask, &mut record).await {
+            Ok(started) => Ok(Answer::new(Arc::clone(&self.shared), started, record)),
+            Err(error) => Err((error, record)),
+        }
+    }
+
+    async fn try_start(&self, ask: &Ask, record: &mut RequestRecord) -> Result<Started, ChatError> {
+        let shared = &self.shared;
+        let settings = shared.settings.current();
+        let plan = self.plan(ask, &settings, record).await?;
+        let mode = ask.model.mode.id();
+        let mut tried = Tried::default();
+        loop {
+            shared.exit.check().map_err(ChatError::ExitClosed)?;
+            let preferred = plan.parent.as_ref().map(|parent| parent.place.account_id.as_str());
+            let lease = match shared.accounts.acquire(mode, preferred, &tried.accounts) {
+                Ok(lease) => lease,
+                Err(why) => return Err(ChatError::NoAccount { why, last: tried.last }),
+            };
+            let began = Instant::now();
+            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over).await {
+                Ok(opened) => {
+                    record.attempt(lease.account_id(), "ok", false, milliseconds(began), None);
+                    record.row.turn = Some(opened.binding.receipt.label());
+                    record.first_token();
+                    return Ok(Started { plan, lease, opened, settings });
+                }
+                Err(AttemptError::Chat(error)) => return Err(error),
+                Err(AttemptError::Upstream(error)) => error,
+            };
+            let verdict = error.verdict();
+            let may_go_on = self.judge(lease, &error, verdict, &settings, &mut tried, record, began);
+            if !may_go_on || tried.accounts.len() >= usize::try_from(settings.max_attempts).unwrap_or(usize::MAX) {
+                return Err(error.into());
+            }
+            tried.last = Some(error);
+        }
+    }
+
+    async fn plan(&self, ask: &Ask, settings: &Settings, record: &mut RequestRecord) -> Result<Plan, ChatError> {
+        let asks_nothing = ask.history.last.as_ref().is_some_and(|user| user.text.trim().is_empty());
+        if asks_nothing {
+            return Err(ChatError::NothingAsked);
+        }
+        let history = ask.history.clone();
+        let planned = self.shared.conversations.plan(&ask.key_id, &ask.wanted, history, settings.conversation_ttl);
+        let plan = planned.await?;
+        record.row.conversation_id = Some(plan.conversation_id.clone());
+        Ok(plan)
+    }
+
+    /// Settles a failed attempt; answers whether another may follow.
+    #[expect(clippy::too_many_arguments, reason = "everything an attempt ends with, named one by one")]
+    fn judge(
+        &self,
+        lease: Lease,
+        error: &UpstreamError,
+        verdict: Verdict,
+        settings: &Settings,
+        tried: &mut Tried,
+        record: &mut RequestRecord,
+        began: Instant,
+    ) -> bool {
+        let account = Arc::clone(lease.account_id());
+        let index = lease.index();
+        let first_of_its_kind = !tried.charged.contains(&verdict.blame);
+        let charged = self.settle(lease, verdict, first_of_its_kind, settings, &record.row.id);
+        if charged {
+            tried.charged.push(verdict.blame);
+        }
+        record.attempt(&account, verdict.label, charged, milliseconds(began), Some(error.to_string()));
+        match verdict.retry {
+            Retry::No => false,
+            Retry::OtherAccount => {
+                tried.accounts.push(index);
+                true
+            }
+            Retry::OtherAccountOnce => {
+                tried.accounts.push(index);
+                !std::mem::replace(&mut tried.exit_retried, true)
+            }
+            Retry::StartOver => !std::mem::replace(&mut tried.start_over, true),
+        }
+    }
+
+    /// Charges whom the verdict blames; answers whether that was the account.
+    pub(super) fn settle(
+        &self,
+        lease: Lease,
+        verdict: Verdict,
+        may_charge: bool,
+        settings: &Settings,
+        request: &str,
+    ) -> bool {
+        super::answer::settle(&self.shared, lease, verdict, may_charge, settings, request)
+    }
+
+    /// One attempt with one account, up to the first visible event.
+    async fn attempt(
+        &self,
+        ask: &Ask,
+        plan: &Plan,
+        lease: &Lease,
+        settings: &Arc<Settings>,
+        start_over: bool,
+    ) -> Result<Opened, AttemptError> {
+        let shared = &self.shared;
+        let binding =
+            bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
+        let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
+            conversation_id: conversation,
+            response_id: Some(response.as_str()),
+        });
+        let turn = TurnRequest {
+            message: &binding.message,
+            mode: &ask.model.mode,
+            parent,
+            attachments: &[],
+            search: ask.search,
+            temporary: settings.temporary,
+            instructions: None,
+        };
+        let patience = Duration::from_secs(settings.request_timeout);
+        let opening = async {
+            let body = shared.upstream.chat(lease.credential(), &turn, settings).await?;
+            let context = StreamContext {
+                shared: Arc::clone(shared),
+                credential: lease.credential().clone(),
+                settings: Arc::clone(settings),
+                conversation_id: binding.parent.as_ref().map(|(conversation, _)| conversation.clone()),
+            };
+            let options = RenderOptions {
+                show_thinking: ask.show_thinking,
+                show_search: ask.show_search,
+                assets_url: shared.assets_url.clone(),
+            };
+            first_events(EventStream::new(body, context, options)).await
+        };
+        let (stream, events, complete) = match tokio::time::timeout(patience, opening).await {
+            Ok(opened) => opened.map_err(AttemptError::Upstream)?,
+            Err(_) => {
+                let kind = UpstreamErrorKind::Timeout(Patience::FirstEvent(patience));
+                return Err(AttemptError::Upstream(kind.into()));
+            }
+        };
+        shared.exit.success();
+        Ok(Opened { binding, stream, events, complete })
+    }
+}
+
+/// A turn whose first visible event is here.
+pub(super) struct Started {
+    pub(super) plan: Plan,
+    pub(super) lease: Lease,
+    pub(super) opened: Opened,
+    pub(super) settings: Arc<Settings>,
+}
+
+/// The opened answer of one attempt.
+pub(super) struct Opened {
+    pub(super) binding: Binding,
+    pub(super) stream: EventStream,
+    pub(super) events: Vec<OwnedEvent>,
+    /// The whole answer came at once.
+    pub(super) complete: bool,
+}
+
+enum AttemptError {
+    Upstream(UpstreamError),
+    Chat(ChatError),
+}
+
+/// Pulls until something is visible.
+async fn first_events(mut stream: EventStream) -> Result<(EventStream, Vec<OwnedEvent>, bool), UpstreamError> {
+    let mut events = Vec::new();
+    loop {
+        let pulled = std::future::poll_fn(|context| {
+            stream.poll_events(context, &mut |event: ChatEvent<'_>| events.push(OwnedEvent::from(event)))
+        });
+        match pulled.await {
+            Pulled::Events if events.is_empty() => {}
+            Pulled::Events => return Ok((stream, events, false)),
+            Pulled::Complete => return Ok((stream, events, true)),
+            // What came before the failure in the same read has not left yet.
+            Pulled::Failed(error) => return Err(error),
+        }
+    }
+}
+
+/// The charge a verdict asks for; `None` when the account is not to blame.
+pub(super) fn fault(blame: Blame) -> Option<Fault> {
+    match blame {
+        Blame::Nobody | Blame::Exit => None,
+        Blame::RateLimited { quota_left } => Some(Fault::RateLimited { quota_left }),
+        Blame::CredentialDead => Some(Fault::CredentialDead),
+        Blame::UserBlocked => Some(Fault::UserBlocked),
+        Blame::ModeUnavailable => Some(Fault::ModeUnavailable),
+        Blame::Failure => Some(Fault::Failure),
+    }
+}
+
+pub(super) fn rest_lengths(settings: &Settings) -> RestLengths {
+    let seconds = |value: u64| i64::try_from(value).unwrap_or(i64::MAX / 1_000_000);
+    RestLengths {
+        quota_left: seconds(settings.cooldown_quota_left),
+        quota_gone: seconds(settings.cooldown_quota_gone),
+        failures: seconds(settings.cooldown_failures),
+        failures_in_a_row: seconds(settings.failures_before_cooldown),
+    }
+}
+
+pub(super) fn breaker_limits(settings: &Settings) -> BreakerLimits {
+    BreakerLimits {
+        accounts: usize::try_from(settings.exit_breaker_accounts).unwrap_or(usize::MAX),
+        window: settings.exit_breaker_window,
+        rest: settings.exit_breaker_rest,
+    }
+}
+
+pub(super) fn settlement<'a>(fault: Fault, lengths: &'a RestLengths, request: &'a str) -> Settlement<'a> {
+    Settlement::Charged { fault, lengths, request }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,288 @@
+//! The upstream's answer as events: bytes are pulled, cut into frames, decoded and translated. A cut is mended once through
+//! the upstream's reconnect. One parser, whether the client streams or not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use protocol::event::{GrokEvent, StoredAnswer};
+use protocol::frame::FrameSplitter;
+use protocol::rest::{self, StoredResponse};
+use protocol::translate::{ChatEvent, Ending, RenderOptions, Translator};
+use tokio::time::{Instant, Sleep};
+
+use super::Shared;
+use crate::settings::Settings;
+use crate::upstream::{AnswerBody, Credential, Patience, UpstreamError, UpstreamErrorKind};
+
+/// The longest frame. Stored answers with many cards reach a few MiB.
+const FRAME: usize = 16 * 1024 * 1024;
+
+/// What one pull brought.
+pub(super) enum Pulled {
+    /// Events were told, or at least bytes arrived.
+    Events,
+    /// The answer is complete.
+    Complete,
+    /// It will not be.
+    Failed(UpstreamError),
+}
+
+/// The answer of one attempt.
+pub(super) struct EventStream {
+    source: Source,
+    splitter: FrameSplitter,
+    translator: Translator,
+    context: Arc<StreamContext>,
+    mended: bool,
+    clock: StreamClock,
+}
+
+/// What mending needs.
+pub(super) struct StreamContext {
+    pub(super) shared: Arc<Shared>,
+    pub(super) credential: Credential,
+    pub(super) settings: Arc<Settings>,
+    /// The upstream conversation that is continued; a new one tells its id in the stream.
+    pub(super) conversation_id: Option<String>,
+}
+
+enum Source {
+    Body(AnswerBody),
+    Mending(Pin<Box<dyn Future<Output = Option<Mended>> + Send>>),
+    Ended,
+}
+
+/// How a cut answer goes on.
+enum Mended {
+    /// The upstream tells it again.
+    Stream(AnswerBody),
+    /// It was finished in the meantime.
+    Stored(StoredResponse),
+}
+
+impl EventStream {
+    pub(super) fn new(body: AnswerBody, context: StreamContext, options: RenderOptions) -> Self {
+        let clock = StreamClock::new(&context.settings);
+        Self {
+            source: Source::Body(body),
+            splitter: FrameSplitter::new(FRAME),
+            translator: Translator::new(options),
+            context: Arc::new(context),
+            mended: false,
+            clock,
+        }
+    }
+
+    pub(super) fn translator(&self) -> &Translator {
+        &self.translator
+    }
+
+    /// Tells the next events to `out`.
+    pub(super) fn poll_events(
+        &mut self,
+        context: &mut Context<'_>,
+        out: &mut impl FnMut(ChatEvent<'_>),
+    ) -> Poll<Pulled> {
+        loop {
+            match &mut self.source {
+                Source::Body(body) => match body.poll_piece(context) {
+                    Poll::Ready(Some(Ok(piece))) => {
+                        self.clock.heard();
+                        return Poll::Ready(self.take(&piece, out));
+                    }
+                    // A connection that breaks is a cut like an early end.
+                    Poll::Ready(Some(Err(error))) => match self.end(Some(error), out) {
+                        Some(pulled) => return Poll::Ready(pulled),
+                        None => continue,
+                    },
+                    Poll::Ready(None) => match self.end(None, out) {
+                        Some(pulled) => return Poll::Ready(pulled),
+                        None => continue,
+                    },
+                    Poll::Pending => match self.clock.poll_late(context) {
+                        Poll::Ready(patience) => {
+                            let error = UpstreamError::from(UpstreamErrorKind::Timeout(patience));
+                            if matches!(patience, Patience::Total(_)) {
+                                self.source = Source::Ended;
+                                return Poll::Ready(Pulled::Failed(error));
+                            }
+                            match self.end(Some(error), out) {
+                                Some(pulled) => return Poll::Ready(pulled),
+                                None => continue,
+                            }
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    },
+                },
+                Source::Mending(mending) => match mending.as_mut().poll(context) {
+                    Poll::Ready(Some(Mended::Stream(body))) => {
+                        self.clock.heard();
+                        self.source = Source::Body(body);
+                    }
+                    Poll::Ready(Some(Mended::Stored(stored))) => {
+                        let stored = StoredAnswer {
+                            message: stored.message.into(),
+                            response_id: Some(stored.id.into()),
+                            parent_response_id: stored.parent.map(Into::into),
+                            ..StoredAnswer::default()
+                        };
+                        self.translator.event(GrokEvent::Stored(Box::new(stored)), out);
+                        self.source = Source::Ended;
+                        return Poll::Ready(self.finish(None, out));
+                    }
+                    Poll::Ready(None) => {
+                        self.source = Source::Ended;
+                        return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Truncated.into()));
+                    }
+                    Poll::Pending => return Poll::Pending,
+                },
+                Source::Ended => return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Truncated.into())),
+            }
+        }
+    }
+
+    fn take(&mut self, piece: &[u8], out: &mut impl FnMut(ChatEvent<'_>)) -> Pulled {
+        let translator = &mut self.translator;
+        let pushed = self.splitter.push(piece, |frame| rest::decode(frame, |event| translator.event(event, out)));
+        match pushed {
+            Ok(()) => match self.translator.failure() {
+                // A fatal error: what may follow it is not an answer.
+                Some(failure) => {
+                    self.source = Source::Ended;
+                    Pulled::Failed(failure.clone().into())
+                }
+                None => Pulled::Events,
+            },
+            Err(error) => {
+                self.source = Source::Ended;
+                Pulled::Failed(UpstreamErrorKind::Protocol(error.to_string()).into())
+            }
+        }
+    }
+
+    /// The bytes have ended. `None`: the answer is being mended.
+    fn end(&mut self, error: Option<UpstreamError>, out: &mut impl FnMut(ChatEvent<'_>)) -> Option<Pulled> {
+        let translator = &mut self.translator;
+        self.splitter.finish(|frame| rest::decode(frame, |event| translator.event(event, out)));
+        self.source = Source::Ended;
+        if !self.translator.has_ended() && self.translator.failure().is_none() && !self.mended {
+            self.mended = true;
+            if let Some(mending) = self.mend() {
+                self.splitter = FrameSplitter::new(FRAME);
+                let begun = std::mem::replace(&mut self.translator, Translator::new(RenderOptions::default()));
+                self.translator = Translator::resume(begun);
+                self.source = Source::Mending(mending);
+                return None;
+            }
+        }
+        Some(self.finish(error, out))
+    }
+
+    fn finish(&mut self, error: Option<UpstreamError>, out: &mut impl FnMut(ChatEvent<'_>)) -> Pulled {
+        match self.translator.finish(out) {
+            Ending::Complete => Pulled::Complete,
+            Ending::Failed(failure) => Pulled::Failed(failure.into()),
+            Ending::Empty => Pulled::Failed(error.unwrap_or_else(|| UpstreamErrorKind::Empty.into())),
+            Ending::Truncated => Pulled::Failed(error.unwrap_or_else(|| UpstreamErrorKind::Truncated.into())),
+        }
+    }
+
+    /// Asks the upstream what became of the answer; `None` when not even its ids are known.
+    fn mend(&self) -> Option<Pin<Box<dyn Future<Output = Option<Mended>> + Send>>> {
+        let ids = self.translator.ids();
+        let conversation = ids.conversation_id.clone().or_else(|| self.context.conversation_id.clone())?;
+        let (response, question) = (ids.response_id.clone(), ids.user_message_id.clone());
+        if response.is_none() && question.is_none() {
+            return None;
+        }
+        let context = Arc::clone(&self.context);
+        Some(Box::pin(async move { mend(&context, &conversation, response.as_deref(), question.as_deref()).await }))
+    }
+}
+
+/// As the upstream's own page does after a cut: look which answers are under way, take ours up again, or load it if it was
+/// finished (UPSTREAM.md 13.3).
+async fn mend(
+    context: &StreamContext,
+    conversation: &str,
+    response: Option<&str>,
+    question: Option<&str>,
+) -> Option<Mended> {
+    let StreamContext { shared, credential, settings, .. } = context;
+    let nodes = rest::response_node(conversation);
+    let nodes = shared.upstream.call(credential, nodes, settings, rest::read_response_nodes).await;
+    let nodes = match nodes {
+        Ok(nodes) => nodes,
+        Err(error) => {
+            tracing::info!(error = %error, "a cut answer could not be looked up");
+            return None;
+        }
+    };
+    let is_ours = |id: &str, parent: Option<&str>| {
+        response == Some(id) || (response.is_none() && question.is_some() && parent == question)
+    };
+    if let Some(under_way) = nodes.in_flight.iter().find(|other| is_ours(&other.id, other.parent.as_deref())) {
+        let body = shared.upstream.reconnect(credential, conversation, &under_way.id, settings).await;
+        return match body {
+            Ok(body) => Some(Mended::Stream(body)),
+            Err(error) => {
+                tracing::info!(error = %error, "a cut answer could not be taken up again");
+                None
+            }
+        };
+    }
+    let stored = nodes.nodes.iter().find(|node| node.is_assistant && is_ours(&node.id, node.parent.as_deref()))?;
+    let route = rest::load_responses(conversation, std::slice::from_ref(&stored.id));
+    match shared.upstream.call(credential, route, settings, rest::read_responses).await {
+        Ok(responses) => {
+            responses.into_iter().find(|response| response.id == stored.id && !response.partial).map(Mended::Stored)
+        }
+        Err(error) => {
+            tracing::info!(error = %error, "a cut answer could not be loaded");
+            None
+        }
+    }
+}
+
+/// How long the upstream may be silent, and how long an answer may take. One timer, looked at only while waiting, so a slow
+/// client does not count as a silent upstream.
+struct StreamClock {
+    idle: Duration,
+    total: Duration,
+    ends_at: Instant,
+    waiting_since: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl StreamClock {
+    fn new(settings: &Settings) -> Self {
+        let idle = Duration::from_secs(settings.stream_idle_timeout);
+        let total = Duration::from_secs(settings.stream_timeout);
+        let now = Instant::now();
+        let ends_at = now + total;
+        Self { idle, total, ends_at, waiting_since: None, sleep: Box::pin(tokio::time::sleep_until(ends_at.min(now + idle))) }
+    }
+
+    fn heard(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// Ready when patience has ended.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Patience> {
+        let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        while self.sleep.as_mut().poll(context).is_ready() {
+            let now = Instant::now();
+            if now >= self.ends_at {
+                return Poll::Ready(Patience::Total(self.total));
+            }
+            let idle_at = waiting_since + self.idle;
+            if now >= idle_at {
+                return Poll::Ready(Patience::Idle(self.idle));
+            }
+            self.sleep.as_mut().reset(idle_at.min(self.ends_at));
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,164 @@
+//! Conversations are trees of turns, and this room knows which turn a request continues.
+//!
+//! Everything is under the API key: a conversation of another key does not exist here. A request names what it continues, or
+//! its resent history is recognised ([`matching`]); either way the result is a [`Plan`]. A turn enters the tree only when its
+//! answer is complete, and is on the disk before the client sees the end of it; a client that leaves in the middle leaves
+//! nothing behind.
+
+mod cache;
+mod matching;
+mod plan;
+mod trim;
+mod tree;
+
+use std::sync::Arc;
+
+use protocol::history::History;
+
+use crate::clock::Clock;
+use crate::store::conversations::TurnRow;
+use crate::store::{Store, StoreError, Writer};
+
+use cache::Cache;
+pub(crate) use plan::{Finished, Plan};
+pub(crate) use trim::Limits;
+pub(crate) use tree::Conversation;
+
+/// A cheap handle to the room.
+#[derive(Clone)]
+pub(crate) struct Conversations {
+    store: Store,
+    writer: Writer,
+    cache: Arc<Cache>,
+    clock: Clock,
+}
+
+/// What a request says about what it continues.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// `conversation_id` of the body.
+    pub(crate) conversation_id: Option<String>,
+    /// `previous_response_id` of the body: an answer's id.
+    pub(crate) previous_response_id: Option<String>,
+    /// The chat id that some clients send in a header with every request of a chat. Only decides between equal matches: such
+    /// clients resend the history, and send the same id with side requests.
+    pub(crate) client_chat: Option<String>,
+}
+
+/// Why no plan could be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("there is no such conversation")]
+    ConversationNotFound,
+    #[error("there is no such response")]
+    ResponseNotFound,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Conversations {
+    pub(crate) fn new(store: Store, writer: Writer, clock: Clock) -> Self {
+        Self { store, writer, cache: Arc::new(Cache::new()), clock }
+    }
+
+    /// Which turn `history` goes on from. `ttl` is how long an unused conversation lives, in seconds.
+    pub(crate) async fn plan(
+        &self,
+        key_id: &str,
+        wanted: &Wanted,
+        history: History,
+        ttl: u64,
+    ) -> Result<Plan, PlanError> {
+        let owner = Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
+        let client_chat = wanted.client_chat.as_deref().map(|chat| client_chat_hash(key_id, chat));
+        let (conversation, parent) = if let Some(id) = &wanted.previous_response_id {
+            let (conversation, turn) = self.turn(&owner, id).await?.ok_or(PlanError::ResponseNotFound)?;
+            if wanted.conversation_id.as_ref().is_some_and(|wanted| *wanted != conversation.id) {
+                return Err(PlanError::ResponseNotFound);
+            }
+            (Some(conversation), Some(turn))
+        } else if let Some(id) = &wanted.conversation_id {
+            let conversation = self.conversation(&owner, id).await?.ok_or(PlanError::ConversationNotFound)?;
+            let parent = if history.pairs.is_empty() {
+                conversation.head()
+            } else {
+                matching::inside(&conversation, key_id, &history)
+            };
+            (Some(conversation), parent)
+        } else {
+            match self.recognise(&owner, &history, client_chat.as_deref()).await? {
+                Some((conversation, turn)) => (Some(conversation), Some(turn)),
+                None => (None, None),
+            }
+        };
+        Ok(Plan::new(key_id, conversation, parent, history, client_chat))
+    }
+
+    /// A conversation of this owner.
+    async fn conversation(&self, owner: &Owner<'_>, id: &str) -> Result<Option<Arc<Conversation>>, StoreError> {
+        Ok(self.load(id).await?.filter(|conversation| owner.may_use(conversation)))
+    }
+
+    /// A turn of this owner, by the id of its answer as clients know it or by its bare id.
+    async fn turn(
+        &self,
+        owner: &Owner<'_>,
+        answer_id: &str,
+    ) -> Result<Option<(Arc<Conversation>, Arc<TurnRow>)>, StoreError> {
+        let id = answer_id.split_once('-').map_or(answer_id, |(_, id)| id);
+        let Some(conversation_id) = self.store.conversation_of_turn(id).await? else { return Ok(None) };
+        let Some(conversation) = self.conversation(owner, &conversation_id).await? else { return Ok(None) };
+        let turn = conversation.turn(id);
+        Ok(turn.map(|turn| (conversation, turn)))
+    }
+
+    async fn load(&self, id: &str) -> Result<Option<Arc<Conversation>>, StoreError> {
+        if let Some(conversation) = self.cache.conversation(id) {
+            return Ok(Some(conversation));
+        }
+        let Some(row) = self.store.conversation(id).await? else { return Ok(None) };
+        let turns = self.store.turns_of_conversation(id).await?;
+        Ok(Some(self.cache.keep_loaded(Conversation::new(row, turns))))
+    }
+
+    /// Puts a finished turn into the tree. It is on the disk when this returns.
+    pub(crate) async fn commit(&self, plan: &Plan, finished: Finished<'_>) -> Result<(), StoreError> {
+        let now = self.clock.now_ms();
+        let commit = plan.commit(finished, now);
+        let (row, turn, moved) = (commit.conversation.clone(), commit.turn.clone(), commit.moved.clone());
+        self.writer.commit_turn(commit).await?;
+        self.cache.add_turn(plan.conversation(), row, turn, &moved);
+        Ok(())
+    }
+
+    /// Notes a share link that was made ahead of need.
+    pub(crate) async fn keep_share_link(
+        &self,
+        conversation_id: &str,
+        turn_id: &str,
+        link: &str,
+    ) -> Result<(), StoreError> {
+        self.store.set_share_link(turn_id, link).await?;
+        if let Some(conversation) = self.cache.conversation(conversation_id) {
+            conversation.set_share_link(turn_id, link);
+        }
+        Ok(())
+    }
+}
+
+/// Whose conversations may be used, and how old they may be.
+struct Owner<'a> {
+    key_id: &'a str,
+    oldest_use: i64,
+}
+
+impl Owner<'_> {
+    fn may_use(&self, conversation: &Conversation) -> bool {
+        conversation.key_id == self.key_id && conversation.last_used_at() >= self.oldest_use
+    }
+}
+
+/// Client chat ids are kept as hashes: they may be personal.
+fn client_chat_hash(key_id: &str, chat: &str) -> String {
+    protocol::history::Hash::of(&[b"client chat", key_id.as_bytes(), chat.as_bytes()]).to_string()
+}

@@ -1,0 +1,203 @@
+//! What a request continues, and what it leaves in the tree.
+
+use std::sync::Arc;
+
+use protocol::history::{CONTINUE_MESSAGE, History, answer_characters, answer_hash, chain};
+use uuid::Uuid;
+
+use super::Conversation;
+use crate::store::TurnCommit;
+use crate::store::conversations::{ConversationRow, Place, TurnRow};
+
+/// What one request continues. Made once per request; the account is decided later.
+pub(crate) struct Plan {
+    /// The public id.
+    pub(crate) conversation_id: String,
+    /// The id of the turn to be, which is also the id of the answer.
+    pub(crate) turn_id: String,
+    pub(crate) parent: Option<Arc<TurnRow>>,
+    pub(crate) history: History,
+    key_id: String,
+    conversation: Option<Arc<Conversation>>,
+    client_chat: Option<String>,
+}
+
+/// A complete answer.
+pub(crate) struct Finished<'a> {
+    /// The visible text.
+    pub(crate) visible: &'a str,
+    pub(crate) place: Place,
+    pub(crate) title: Option<&'a str>,
+    /// Earlier turns that now stand in the new place.
+    pub(crate) moved: Vec<(String, Place)>,
+}
+
+impl Plan {
+    pub(super) fn new(
+        key_id: &str,
+        conversation: Option<Arc<Conversation>>,
+        parent: Option<Arc<TurnRow>>,
+        history: History,
+        client_chat: Option<String>,
+    ) -> Self {
+        let conversation_id = conversation
+            .as_ref()
+            .map_or_else(|| format!("conv-{}", Uuid::now_v7().simple()), |conversation| conversation.id.clone());
+        Self {
+            conversation_id,
+            turn_id: Uuid::now_v7().simple().to_string(),
+            parent,
+            history,
+            key_id: key_id.to_owned(),
+            conversation,
+            client_chat,
+        }
+    }
+
+    pub(super) fn conversation(&self) -> Option<&Arc<Conversation>> {
+        self.conversation.as_ref()
+    }
+
+    /// Whether the turn to be continued has been answered further, so that this turn begins a branch.
+    pub(crate) fn branches(&self) -> bool {
+        match (&self.conversation, &self.parent) {
+            (Some(conversation), Some(parent)) => conversation.has_children(&parent.id),
+            _ => false,
+        }
+    }
+
+    /// The turns from the root to the parent that stand in the parent's upstream conversation.
+    pub(crate) fn upstream_path(&self) -> Vec<Arc<TurnRow>> {
+        match (&self.conversation, &self.parent) {
+            (Some(conversation), Some(parent)) => conversation.upstream_path(parent),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether everything said so far came with the request, so that it can be replayed.
+    pub(crate) fn can_replay(&self) -> bool {
+        self.parent.is_none() || !self.history.pairs.is_empty()
+    }
+
+    /// The words that go upstream when the parent is continued there: what is new, with the system text in front if it
+    /// changed since the parent.
+    pub(crate) fn continuing_message(&self) -> String {
+        let system_changed = self.history.system_hash() != self.parent.as_ref().and_then(|parent| parent.system);
+        self.with_system(self.asked().to_owned(), system_changed)
+    }
+
+    /// The words that go upstream when a conversation begins there: system text, what went before, what is asked.
+    pub(crate) fn opening_message(&self) -> String {
+        let message = if self.history.pairs.is_empty() {
+            self.asked().to_owned()
+        } else {
+            self.history.replay() + self.asked()
+        };
+        self.with_system(message, true)
+    }
+
+    fn with_system(&self, message: String, wanted: bool) -> String {
+        match &self.history.system {
+            Some(system) if wanted => format!("{}\n\n{message}", system.trim()),
+            _ => message,
+        }
+    }
+
+    fn asked(&self) -> &str {
+        self.history.last.as_ref().map_or(CONTINUE_MESSAGE, |user| user.text.as_str())
+    }
+
+    /// The rows of the finished turn.
+    pub(super) fn commit(&self, finished: Finished<'_>, now: i64) -> TurnCommit {
+        let turn = match (&self.history.last, self.history.pairs.last()) {
+            (None, Some(unfinished)) => self.continued_turn(&unfinished.answer.text, &finished, now),
+            _ => self.new_turn(&finished, now),
+        };
+        let conversation = ConversationRow {
+            id: self.conversation_id.clone(),
+            key_id: self.key_id.clone(),
+            account_id: turn.place.account_id.clone(),
+            head_turn_id: turn.id.clone(),
+            title: finished.title.map(str::to_owned),
+            client_chat: match &self.conversation {
+                Some(conversation) => conversation.client_chat.clone(),
+                None => self.client_chat.clone(),
+            },
+            created_at: self.conversation.as_ref().map_or(now, |conversation| conversation.created_at),
+            last_used_at: now,
+        };
+        TurnCommit { conversation, turn, moved: finished.moved }
+    }
+
+    fn new_turn(&self, finished: &Finished<'_>, now: i64) -> TurnRow {
+        let (user, lines) = match &self.history.last {
+            Some(user) => (user.hash, user.lines.clone()),
+            None => unknown_question(),
+        };
+        let pairs = self.history.pairs.len();
+        let (parent_chain, depth, base) = match &self.parent {
+            Some(parent) => (parent.chain, parent.depth + 1, None),
+            None => (
+                self.history.chain_of(&self.key_id, pairs),
+                i64::try_from(pairs).unwrap_or(i64::MAX - 1) + 1,
+                self.history.base_of(pairs),
+            ),
+        };
+        TurnRow {
+            id: self.turn_id.clone(),
+            conversation_id: self.conversation_id.clone(),
+            parent_id: self.parent.as_ref().map(|parent| parent.id.clone()),
+            depth,
+            chain: chain(&parent_chain, Some(&user)),
+            user,
+            lines,
+            answer: answer_hash(finished.visible).scoped(&self.key_id),
+            answer_length: i64::try_from(answer_characters(finished.visible)).unwrap_or(i64::MAX),
+            // A request without system text leaves the model with the one it has.
+            system: self.history.system_hash().or_else(|| self.parent.as_ref().and_then(|parent| parent.system)),
+            base,
+            place: finished.place.clone(),
+            share_link: None,
+            created_at: now,
+        }
+    }
+
+    /// A continued answer replaces the unfinished one for the client: it stands beside it, with both parts as its words.
+    fn continued_turn(&self, unfinished: &str, finished: &Finished<'_>, now: i64) -> TurnRow {
+        let visible = format!("{unfinished}{}", finished.visible);
+        let earlier = self.history.pairs.len() - 1;
+        let answer = answer_hash(&visible).scoped(&self.key_id);
+        let answer_length = i64::try_from(answer_characters(&visible)).unwrap_or(i64::MAX);
+        let (id, place) = (self.turn_id.clone(), finished.place.clone());
+        match &self.parent {
+            Some(parent) => {
+                TurnRow { id, answer, answer_length, place, share_link: None, created_at: now, ..TurnRow::clone(parent) }
+            }
+            None => {
+                let user = self.history.pairs[earlier].user.as_ref();
+                let parent_chain = self.history.chain_of(&self.key_id, earlier);
+                TurnRow {
+                    id,
+                    conversation_id: self.conversation_id.clone(),
+                    parent_id: None,
+                    depth: i64::try_from(earlier).unwrap_or(i64::MAX - 1) + 1,
+                    chain: chain(&parent_chain, user.map(|user| &user.hash)),
+                    user: user.map_or_else(|| unknown_question().0, |user| user.hash),
+                    lines: user.map(|user| user.lines.clone()).unwrap_or_default(),
+                    answer,
+                    answer_length,
+                    system: self.history.system_hash(),
+                    base: self.history.base_of(earlier),
+                    place,
+                    share_link: None,
+                    created_at: now,
+                }
+            }
+        }
+    }
+}
+
+/// The hash of no words at all, for a turn whose question is not known.
+fn unknown_question() -> (protocol::history::Hash, protocol::history::Lines) {
+    (protocol::history::Hash::of(&[b"no question"]), protocol::history::Lines::default())
+}

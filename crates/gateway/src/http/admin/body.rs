@@ -1,0 +1,129 @@
+//! Request bodies, read strictly: a member that is unknown, missing or of the wrong kind is told by its path, all at once.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::error::AdminError;
+use crate::settings::FieldError;
+
+/// Admin bodies are small; the largest is a patch of all settings.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// A JSON value that came as `application/json`. Other types are refused: a foreign page can send those without asking.
+pub(super) struct JsonBody(pub(super) Value);
+
+/// The members of a JSON object, taken out one by one; what is left at the end is unknown.
+pub(super) struct Members {
+    members: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = AdminError;
+
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, AdminError> {
+        if !is_json(request.headers()) {
+            let message = "send the body as JSON, with the header Content-Type: application/json";
+            return Err(AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+        DefaultBodyLimit::apply(DefaultBodyLimit::max(MOST_BYTES), &mut request);
+        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(AdminError::invalid_request(format!("the body is not JSON: {error}"))),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Members {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
+        match JsonBody::from_request(request, state).await?.0 {
+            Value::Object(members) => Ok(Self { members, errors: Vec::new() }),
+            _ => Err(AdminError::field("", "type", "must be a JSON object")),
+        }
+    }
+}
+
+impl Members {
+    /// A text that has to be there; empty when it is not, which [`Members::finish`] then tells.
+    pub(super) fn required_text(&mut self, name: &'static str) -> String {
+        if !self.members.contains_key(name) {
+            self.refuse::<()>(name, "required", "is required");
+        }
+        self.text(name).unwrap_or_default()
+    }
+
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.members.remove(name)? {
+            Value::String(text) => Some(text),
+            _ => self.refuse(name, "type", "must be a text"),
+        }
+    }
+
+    /// A text that may be `null`: `Some(None)`.
+    pub(super) fn nullable_text(&mut self, name: &'static str) -> Option<Option<String>> {
+        match self.members.remove(name)? {
+            Value::String(text) => Some(Some(text)),
+            Value::Null => Some(None),
+            _ => self.refuse(name, "type", "must be a text or null"),
+        }
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.members.remove(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => self.refuse(name, "type", "must be true or false"),
+        }
+    }
+
+    pub(super) fn count(&mut self, name: &'static str) -> Option<usize> {
+        let value = self.members.remove(name)?;
+        match value.as_u64().and_then(|count| usize::try_from(count).ok()) {
+            Some(count) => Some(count),
+            None => self.refuse(name, "type", "must be a whole number, not negative"),
+        }
+    }
+
+    pub(super) fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let value = self.members.remove(name)?;
+        match serde_json::from_value(value) {
+            Ok(texts) => Some(texts),
+            Err(_) => self.refuse(name, "type", "must be a list of texts"),
+        }
+    }
+
+    /// Notes that a member is not valid.
+    pub(super) fn refuse<T>(&mut self, name: &str, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.errors.push(FieldError::new(format!("/{name}"), code, json!({}), message));
+        None
+    }
+
+    /// To be called once all members are taken: fails if any was wrong or any is left.
+    pub(super) fn finish(mut self) -> Result<(), AdminError> {
+        for name in self.members.keys() {
+            let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            self.errors.push(FieldError::new(path, "unknown", json!({}), "is not a member of this body"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(AdminError::validation(self.errors)) }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/json", "application/merge-patch+json"].iter().any(|json| essence.eq_ignore_ascii_case(json))
+}
+
+fn unreadable(rejection: BytesRejection) -> AdminError {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            AdminError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {MOST_BYTES} bytes"))
+        }
+        _ => AdminError::invalid_request("the body could not be read to its end"),
+    }
+}

@@ -1,0 +1,35 @@
+//! `POST /claim`: the first admin of a fresh gateway, for whoever has the code that was printed at its start.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+
+use super::AdminState;
+use super::body::Members;
+use super::caller::check_origin;
+use super::error::AdminError;
+use super::session::opening_cookie;
+use crate::admins::{Browser, Claim};
+
+/// `POST /claim`. Signs in, too: name and password were just given.
+pub(super) async fn claim(
+    State(state): State<AdminState>,
+    browser: Browser,
+    headers: HeaderMap,
+    mut body: Members,
+) -> Result<Response, AdminError> {
+    check_origin(&headers, &state.settings.current())?;
+    let code = body.required_text("code");
+    let (username, password) = (body.required_text("username"), body.required_text("password"));
+    body.finish()?;
+    let address = browser.address;
+    let new = match state.admins.claim(Claim { code, username, password, browser }).await {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::warn!(%address, %error, "a claim was refused");
+            return Err(error.into());
+        }
+    };
+    tracing::info!(%address, "the gateway was claimed");
+    Ok((StatusCode::NO_CONTENT, [opening_cookie(&new, &headers, &state.settings.current())]).into_response())
+}

@@ -1,0 +1,210 @@
+//! The one error object of the admin API, and what every answer gets on its way out.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::accounts::AccountError;
+use crate::admins::AdminsError;
+use crate::http::request_id::RequestId;
+use crate::keys::KeyError;
+use crate::settings::{FieldError, SettingsError};
+use crate::store::StoreError;
+
+/// A failure as scripts and the console read it. Handlers return it; the body is written on the way out, where the request's id
+/// is known.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    fields: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    /// Members that only some codes have: `existing`, `current`.
+    details: Vec<(&'static str, Value)>,
+    context: Value,
+}
+
+impl AdminError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let (message, context) = (message.into(), json!({}));
+        Self { status, code, message, fields: Vec::new(), retry_after: None, details: Vec::new(), context }
+    }
+
+    pub(super) fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Values that are out of range, of the wrong kind, missing or unknown.
+    pub(super) fn validation(fields: Vec<FieldError>) -> Self {
+        let message = match fields.as_slice() {
+            [field] if field.path.is_empty() => format!("the body {}", field.message),
+            [field] => format!("{} {}", field.path, field.message),
+            fields => format!("{} fields are not valid", fields.len()),
+        };
+        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message);
+        Self { fields, ..error }
+    }
+
+    pub(super) fn field(path: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self::validation(vec![FieldError::new(path, code, json!({}), message)])
+    }
+
+    pub(super) fn with_context(self, context: Value) -> Self {
+        Self { context, ..self }
+    }
+
+    pub(super) fn version_mismatch(message: impl Into<String>, current: Value) -> Self {
+        let error = Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message);
+        Self { details: vec![("current", current)], ..error }
+    }
+
+    /// A failure of ours: the log has the cause, the caller only the request's id.
+    pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "an admin request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error; the log has the cause under the request's id")
+    }
+
+    fn body(&self, request_id: Option<&str>) -> Value {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            400..500 => "invalid_request_error",
+            _ => "api_error",
+        };
+        let mut error = json!({
+            "code": self.code,
+            "type": kind,
+            "status": self.status.as_u16(),
+            "message": self.message,
+            "request_id": request_id,
+            "retryable": matches!(self.status.as_u16(), 429 | 503),
+            "retry_after_s": self.retry_after.map(whole_seconds),
+            "fields": self.fields,
+            "context": self.context,
+        });
+        for (name, value) in &self.details {
+            error[*name] = value.clone();
+        }
+        json!({ "error": error })
+    }
+}
+
+/// Rounded up: who comes back exactly then must not come too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after).into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The last step of every answer: writes the body of a failure and keeps the answer out of caches.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<AdminError>() {
+        let body = error.body(request_id.as_ref().map(|id| &*id.0));
+        let headers = std::mem::take(response.headers_mut());
+        response = (error.status, axum::Json(body)).into_response();
+        // Headers that the failure came with, such as `Allow` and `Retry-After`; the body's own stand.
+        for (name, value) in &headers {
+            if !response.headers().contains_key(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+pub(super) async fn unknown_route() -> AdminError {
+    AdminError::not_found("there is no such route in the admin API")
+}
+
+pub(super) async fn unknown_method(method: Method) -> AdminError {
+    let message = format!("this route does not take {method}");
+    AdminError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<SettingsError> for AdminError {
+    fn from(error: SettingsError) -> Self {
+        let message = error.to_string();
+        match error {
+            SettingsError::Invalid { fields } => Self::validation(fields),
+            SettingsError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
+            SettingsError::File { .. } => Self::new(StatusCode::CONFLICT, "conflict", message),
+            SettingsError::Write { .. } => Self::internal(message),
+        }
+    }
+}
+
+impl From<KeyError> for AdminError {
+    fn from(error: KeyError) -> Self {
+        let message = error.to_string();
+        match error {
+            KeyError::NotFound => Self::not_found(message),
+            KeyError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
+            KeyError::Invalid(field) => Self::validation(vec![field]),
+            KeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for AdminError {
+    fn from(error: AccountError) -> Self {
+        let message = error.to_string();
+        match error {
+            AccountError::NotFound => Self::not_found(message),
+            AccountError::Duplicate { existing } => {
+                let error = Self::new(StatusCode::CONFLICT, "already_exists", message);
+                Self { details: vec![("existing", json!(existing))], ..error }
+            }
+            AccountError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
+            AccountError::InvalidToken(message) => Self::field("/token", "format", message),
+            AccountError::InvalidQuery { path, message } => Self::field(&path, "invalid", message),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminsError> for AdminError {
+    fn from(error: AdminsError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdminsError::WrongCredentials => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message),
+            AdminsError::Throttled { retry_after } => {
+                let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+                Self { retry_after: Some(retry_after), ..error }
+            }
+            AdminsError::ClaimClosed => Self::new(StatusCode::GONE, "claim_closed", message),
+            AdminsError::WrongCode => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            AdminsError::Invalid(field) => Self::validation(vec![field]),
+            AdminsError::Hashing(_) | AdminsError::Store(_) => Self::internal(message),
+        }
+    }
+}

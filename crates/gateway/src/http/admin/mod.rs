@@ -1,0 +1,70 @@
+//! The admin API, mounted at `/admin/api/v1`: what the console and scripts use.
+//!
+//! One file per group of endpoints. Every answer is JSON and never cached; every failure, unknown routes included, is the one
+//! error object of `error.rs`. Only a session opens these routes; API keys never do.
+
+mod accounts;
+mod body;
+mod caller;
+mod claim;
+mod error;
+mod identifiers;
+mod keys;
+mod page;
+mod password;
+mod session;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::routing::{get, post, put};
+
+use crate::accounts::AccountPool;
+use crate::admins::Admins;
+use crate::clock::Clock;
+use crate::keys::ApiKeys;
+use crate::settings::SettingsHandle;
+
+pub(crate) use caller::is_signed_in;
+pub(crate) use page::page;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub(crate) struct AdminState {
+    pub(crate) settings: SettingsHandle,
+    pub(crate) keys: ApiKeys,
+    pub(crate) admins: Admins,
+    pub(crate) accounts: AccountPool,
+    pub(crate) clock: Clock,
+}
+
+/// All routes, relative to where they are mounted.
+pub(crate) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/session", get(session::show).post(session::sign_in).delete(session::sign_out))
+        .route("/claim", post(claim::claim))
+        .route("/me/password", put(password::change))
+        .route("/accounts", get(accounts::list).post(accounts::add))
+        .route("/accounts/summary", get(accounts::summary))
+        .route("/accounts/{id}", get(accounts::show).patch(accounts::edit).delete(accounts::delete))
+        .route("/accounts/{id}/actions/clear_cooldown", post(accounts::clear_cooldown))
+        .route("/keys", get(keys::list).post(keys::create))
+        .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
+        .route("/settings", get(settings::show).patch(settings::edit))
+        .route("/settings/reset", post(settings::reset))
+        .fallback(error::unknown_route)
+        .method_not_allowed_fallback(error::unknown_method)
+        .layer(from_fn(error::finish))
+        .with_state(state)
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn timestamp(milliseconds: i64) -> String {
+    match jiff::Timestamp::from_millisecond(milliseconds) {
+        Ok(time) => format!("{time:.3}"),
+        // Beyond the year 9999: only a damaged row says so.
+        Err(_) => milliseconds.to_string(),
+    }
+}

@@ -1,0 +1,30 @@
+//! `PUT /me/password`
+
+use axum::extract::State;
+use http::StatusCode;
+
+use super::AdminState;
+use super::body::Members;
+use super::caller::Caller;
+use super::error::AdminError;
+use crate::admins::{AdminsError, Browser};
+
+/// Replaces the caller's password and ends their other sessions.
+pub(super) async fn change(
+    State(state): State<AdminState>,
+    browser: Browser,
+    caller: Caller,
+    mut body: Members,
+) -> Result<StatusCode, AdminError> {
+    let (current, new) = (body.required_text("current"), body.required_text("new"));
+    body.finish()?;
+    let address = browser.address;
+    match state.admins.change_password(&caller.session, &current, &new, address).await {
+        Ok(()) => {}
+        // Not 401: the session is fine, and a client that took it for ended would throw the form away.
+        Err(AdminsError::WrongCredentials) => return Err(AdminError::field("/current", "wrong", "is not the present password")),
+        Err(error) => return Err(error.into()),
+    }
+    tracing::info!(admin = caller.session.username, %address, "an admin changed their password");
+    Ok(StatusCode::NO_CONTENT)
+}

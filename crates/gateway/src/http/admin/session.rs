@@ -1,0 +1,84 @@
+//! `/session`: signing in and out, and who one is.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::body::Members;
+use super::caller::{Caller, SESSION_COOKIE, check_origin, session_secret};
+use super::error::AdminError;
+use super::{AdminState, timestamp};
+use crate::admins::{Browser, NewSession, SignIn};
+use crate::settings::Settings;
+
+/// `GET /session`. Without a session the failure says whether the gateway waits to be claimed.
+pub(super) async fn show(State(state): State<AdminState>, caller: Result<Caller, AdminError>) -> Result<Json<Value>, AdminError> {
+    let claim_needed = state.admins.claim_needed();
+    let session = caller.map_err(|error| error.with_context(json!({ "claim_needed": claim_needed })))?.session;
+    Ok(Json(json!({
+        "username": session.username,
+        "role": "owner",
+        "remember": session.remember,
+        "created_at": timestamp(session.created_at),
+        "expires_at": timestamp(session.expires_at),
+        "idle_expires_at": timestamp(session.idle_expires_at),
+        "claim_needed": claim_needed,
+    })))
+}
+
+/// `POST /session`
+pub(super) async fn sign_in(
+    State(state): State<AdminState>,
+    browser: Browser,
+    headers: HeaderMap,
+    mut body: Members,
+) -> Result<Response, AdminError> {
+    check_origin(&headers, &state.settings.current())?;
+    let (username, password) = (body.required_text("username"), body.required_text("password"));
+    let remember = body.flag("remember").unwrap_or(false);
+    body.finish()?;
+    let address = browser.address;
+    let new = match state.admins.sign_in(SignIn { username, password, remember, browser }).await {
+        Ok(new) => new,
+        Err(error) => {
+            tracing::warn!(%address, %error, "a sign-in was refused");
+            return Err(error.into());
+        }
+    };
+    // A session is never taken over: whoever had the old one does not get the new one.
+    if let Some(Ok(old)) = session_secret(&headers).map(|secret| state.admins.authenticate(secret)) {
+        state.admins.sign_out(&old).await?;
+    }
+    tracing::info!(%address, "an admin signed in");
+    Ok((StatusCode::NO_CONTENT, [opening_cookie(&new, &headers, &state.settings.current())]).into_response())
+}
+
+/// `DELETE /session`
+pub(super) async fn sign_out(State(state): State<AdminState>, headers: HeaderMap, caller: Caller) -> Result<Response, AdminError> {
+    state.admins.sign_out(&caller.session).await?;
+    let cookie = cookie("", &headers, &state.settings.current(), "; Max-Age=0");
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// The header that hands a new session to the browser. It lives as long as the browser, or as long as the session on a device
+/// that is to be remembered.
+pub(super) fn opening_cookie(new: &NewSession, headers: &HeaderMap, settings: &Settings) -> (HeaderName, HeaderValue) {
+    let session = &new.session;
+    let life_s = (session.expires_at - session.created_at) / 1_000;
+    let life = if session.remember { format!("; Max-Age={life_s}") } else { String::new() };
+    (header::SET_COOKIE, cookie(&new.token, headers, settings, &life))
+}
+
+fn cookie(secret: &str, headers: &HeaderMap, settings: &Settings, life: &str) -> HeaderValue {
+    let secure = if came_by_tls(headers, settings) { "; Secure" } else { "" };
+    let text = format!("{SESSION_COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/admin{life}{secure}");
+    HeaderValue::try_from(text).expect("session secrets are letters, digits, dashes and underscores")
+}
+
+/// TLS ends at a reverse proxy, which says so. Only asked about the caller's own cookie, so who forges the header where proxies
+/// are trusted harms nobody else.
+fn came_by_tls(headers: &HeaderMap, settings: &Settings) -> bool {
+    !settings.trusted_proxies.is_empty() && headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https")
+}

@@ -1,0 +1,188 @@
+//! `POST /v1/chat/completions`, and `POST /v1/responses` in its short form.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use protocol::openai::{RequestError, read_chat_request, read_turn_request};
+
+use super::stream::{AnswerStream, StreamOptions};
+use super::turn::Turn;
+use super::whole::whole_answer;
+use crate::audit::{RequestEnding, RequestRecord};
+use crate::chat::{Answer, ChatError, Receipt};
+use crate::http::ApiState;
+use crate::http::body;
+use crate::http::caller::authenticate;
+use crate::http::client_address::ClientAddress;
+use crate::http::error::ApiError;
+use crate::http::request_id::RequestId;
+use crate::keys::ApiKey;
+use crate::settings::Settings;
+
+/// Which way the turn took.
+const X_TURN: HeaderName = HeaderName::from_static("x-grok2api-turn");
+
+/// The public conversation id.
+const X_CONVERSATION: HeaderName = HeaderName::from_static("x-grok2api-conversation");
+
+/// Members of the body that were accepted and not used.
+const X_IGNORED: HeaderName = HeaderName::from_static("x-grok2api-ignored");
+
+/// Longest list of ignored members; some clients send many, and headers have limits.
+const IGNORED: usize = 1_000;
+
+type Read = fn(&[u8], &ApiKey, &Settings, &HeaderMap) -> Result<Turn, RequestError>;
+
+pub(in crate::http) async fn chat_completions(State(state): State<ApiState>, request: Request<Body>) -> Response {
+    let read: Read =
+        |body, key, settings, headers| Ok(Turn::of_chat(read_chat_request(body)?, key, settings, headers));
+    serve(state, request, "/v1/chat/completions", read).await
+}
+
+pub(in crate::http) async fn responses(State(state): State<ApiState>, request: Request<Body>) -> Response {
+    let read: Read = |body, key, settings, _| Ok(Turn::of_message(read_turn_request(body)?, key, settings));
+    serve(state, request, "/v1/responses", read).await
+}
+
+async fn serve(state: ApiState, request: Request<Body>, route: &'static str, read: Read) -> Response {
+    let (parts, body) = request.into_parts();
+    let request_id = parts.extensions.get::<RequestId>().cloned().unwrap_or_else(|| RequestId::of(&parts.headers));
+    let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
+    let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let mut record = state.recorder.open(&request_id.0, route, client, user_agent);
+    let settings = state.settings.current();
+    match read_turn(&state, &settings, &parts.headers, body, read, &mut record).await {
+        Ok(turn) => Box::pin(answer(state, settings, turn, record, request_id)).await,
+        Err(error) => refuse(error, &mut record, &request_id),
+    }
+}
+
+async fn read_turn(
+    state: &ApiState,
+    settings: &Settings,
+    headers: &HeaderMap,
+    body: Body,
+    read: Read,
+    record: &mut RequestRecord,
+) -> Result<Turn, ApiError> {
+    // Before the body: a stranger's hundred megabytes are not read.
+    let key = authenticate(state, headers)?;
+    record.row.key_id = Some(key.id.clone());
+    let body = body::read(headers, body, settings.max_body_mb).await?;
+    let turn = read(&body, &key, settings, headers)?;
+    record.row.model = Some(turn.model.chars().take(128).collect());
+    record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
+    record.row.stream = turn.stream;
+    record.row.prompt_tokens = i64::try_from(turn.prompt_tokens).ok();
+    Ok(turn)
+}
+
+fn refuse(error: ApiError, record: &mut RequestRecord, request_id: &RequestId) -> Response {
+    record.end(RequestEnding::Failed, error.status.as_u16(), Some(error.code));
+    error.into_response(&request_id.0)
+}
+
+async fn answer(
+    state: ApiState,
+    settings: Arc<Settings>,
+    turn: Turn,
+    record: RequestRecord,
+    request_id: RequestId,
+) -> Response {
+    let options = StreamOptions {
+        model: turn.model,
+        created: state.clock.now_ms() / 1_000,
+        format: turn.format,
+        include_usage: turn.include_usage,
+        prompt_tokens: turn.prompt_tokens,
+        keep_alive: Duration::from_secs(settings.keep_alive_interval),
+        request_id: request_id.clone(),
+        clock: state.clock.clone(),
+    };
+    let ignored = ignored_header(&turn.ignored);
+    let chat = state.chat.clone();
+    let mut response = if turn.stream {
+        let mut starting = Box::pin(async move { chat.start(turn.ask, record).await });
+        // A silent start must not outlast the patience of proxies: then the answer begins with a keep-alive, and attempts go
+        // on behind it.
+        match tokio::time::timeout(options.keep_alive, &mut starting).await {
+            Ok(Ok(answer)) => {
+                let (conversation, receipt) = (answer.conversation_id().to_owned(), answer.receipt());
+                let mut response = event_stream(AnswerStream::streaming(answer, options));
+                mark(response.headers_mut(), &conversation, receipt);
+                response
+            }
+            Ok(Err((error, mut record))) => {
+                refuse(ApiError::of_chat(&error, state.clock.now_ms()), &mut record, &request_id)
+            }
+            Err(_) => event_stream(AnswerStream::starting(starting, options)),
+        }
+    } else {
+        match chat.start(turn.ask, record).await {
+            Ok(answer) => whole(answer, options).await,
+            Err((error, mut record)) => {
+                refuse(ApiError::of_chat(&error, state.clock.now_ms()), &mut record, &request_id)
+            }
+        }
+    };
+    if let Some(ignored) = ignored {
+        response.headers_mut().insert(X_IGNORED, ignored);
+    }
+    response
+}
+
+fn event_stream(body: AnswerStream) -> Response {
+    let mut response = Body::new(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Some reverse proxies collect a response before they pass it on.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+async fn whole(mut answer: Answer, options: StreamOptions) -> Response {
+    let (conversation, receipt) = (answer.conversation_id().to_owned(), answer.receipt());
+    match whole_answer(&mut answer, &options).await {
+        Ok(body) => {
+            answer.record.row.bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+            let mut response = (StatusCode::OK, body).into_response();
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            mark(response.headers_mut(), &conversation, receipt);
+            response
+        }
+        Err(error) => fail_whole(&error, &mut answer, &options),
+    }
+}
+
+/// Nothing has left yet, so a late failure still gets its status.
+fn fail_whole(error: &ChatError, answer: &mut Answer, options: &StreamOptions) -> Response {
+    let error = ApiError::of_chat(error, options.clock.now_ms());
+    refuse(error, &mut answer.record, &options.request_id)
+}
+
+fn mark(headers: &mut HeaderMap, conversation: &str, receipt: Receipt) {
+    headers.insert(X_TURN, HeaderValue::from_static(receipt.label()));
+    if let Ok(conversation) = HeaderValue::from_str(conversation) {
+        headers.insert(X_CONVERSATION, conversation);
+    }
+}
+
+fn ignored_header(names: &[String]) -> Option<HeaderValue> {
+    let mut list = String::new();
+    for name in names.iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')) {
+        if list.len() + name.len() > IGNORED {
+            break;
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(name);
+    }
+    (!list.is_empty()).then(|| HeaderValue::from_str(&list).ok()).flatten()
+}

@@ -1,0 +1,108 @@
+//! Periodic work, beside the requests: settings edited by hand, usage to be stored, what has grown too old.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::AccountPool;
+use crate::admins::Admins;
+use crate::chat::ChatService;
+use crate::conversations::{Conversations, Limits};
+use crate::keys::ApiKeys;
+use crate::settings::SettingsHandle;
+use crate::store::Store;
+use crate::telemetry::Logging;
+
+/// How often the settings file is looked at. Looking, not listening: change events do not cross many container mounts.
+const LOOK_AT_SETTINGS: Duration = Duration::from_secs(2);
+
+/// How often it is stored when accounts and keys were last used.
+const STORE_USAGE: Duration = Duration::from_secs(30);
+
+/// How often what is too old or too much goes.
+const TRIM: Duration = Duration::from_secs(60);
+
+/// Rows of the request log deleted in one statement.
+const TRIM_STEP: i64 = 2_000;
+
+/// The handles that the work needs.
+pub(crate) struct Jobs {
+    pub(crate) settings: SettingsHandle,
+    pub(crate) store: Store,
+    pub(crate) keys: ApiKeys,
+    pub(crate) admins: Admins,
+    pub(crate) accounts: AccountPool,
+    pub(crate) conversations: Conversations,
+    pub(crate) chat: ChatService,
+    pub(crate) logging: Option<Logging>,
+}
+
+impl Jobs {
+    /// Starts the work; it ends with `stop`.
+    pub(crate) fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let stop = stop.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
+    }
+
+    async fn run(self) {
+        let mut look = every(LOOK_AT_SETTINGS);
+        let mut store_usage = every(STORE_USAGE);
+        let mut trim = every(TRIM);
+        let mut changes = self.settings.subscribe();
+        self.apply_log_level();
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.settings.poll(),
+                _ = changes.changed() => self.apply_log_level(),
+                _ = store_usage.tick() => self.store_usage().await,
+                _ = trim.tick() => self.trim().await,
+            }
+        }
+    }
+
+    fn apply_log_level(&self) {
+        if let Some(logging) = &self.logging {
+            logging.set_level(self.settings.current().log_level.as_str());
+        }
+    }
+
+    async fn store_usage(&self) {
+        self.accounts.flush();
+        if let Err(error) = self.keys.flush_usage().await {
+            tracing::warn!(error = %error, "when the keys were last used could not be stored");
+        }
+        if let Err(error) = self.admins.flush().await {
+            tracing::warn!(error = %error, "when the console's sessions were last used could not be stored");
+        }
+    }
+
+    async fn trim(&self) {
+        let settings = self.settings.current();
+        let limits =
+            Limits { ttl: settings.conversation_ttl, per_account: settings.max_conversations_per_token };
+        match self.conversations.trim(limits, &self.chat.take_busy_accounts()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
+            Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
+        }
+        let keep = i64::try_from(settings.max_log_entries).unwrap_or(i64::MAX);
+        loop {
+            match self.store.trim_requests(keep, TRIM_STEP).await {
+                Ok(gone) if i64::try_from(gone).is_ok_and(|gone| gone == TRIM_STEP) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(error = %error, "the request log could not be trimmed");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

@@ -1,0 +1,33 @@
+//! Grok2API: Grok web accounts as an OpenAI-compatible API.
+//!
+//! A request goes through the rooms in one direction:
+//!
+//! ```text
+//! http ─▶ chat ─▶ accounts, conversations, audit ─▶ upstream ─▶ settings ─▶ store, secrets, clock
+//! ```
+//!
+//! `docs/ARCHITECTURE.md` says what each room is for; the test `rooms_import_only_lower_rooms` holds the arrows.
+
+mod accounts;
+mod admins;
+mod app;
+mod audit;
+mod bootstrap;
+mod chat;
+mod clock;
+mod conversations;
+mod demo;
+mod http;
+mod jobs;
+mod keys;
+mod secrets;
+mod settings;
+mod store;
+mod telemetry;
+mod upstream;
+
+pub use app::{Gateway, StartError};
+pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedSecrets};
+pub use clock::Clock;
+pub use demo::run_demo;
+pub use telemetry::Logging;

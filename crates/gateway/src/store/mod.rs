@@ -1,0 +1,105 @@
+//! All SQL of the service, one file per table.
+//!
+//! The dialect is the part that SQLite and PostgreSQL share: `$1` placeholders in binding order, `TEXT` ids, times as `BIGINT`
+//! milliseconds, `ON CONFLICT … DO UPDATE`, no compile-time query macros. SQLite runs with a write-ahead log, one writing
+//! connection and a few reading ones, and flushes at every commit: what a caller was told is stored survives a power cut.
+//! Look-ups return `Option`; whether "not found" is an error is for the edge to say.
+
+pub(crate) mod admins;
+pub(crate) mod api_keys;
+pub(crate) mod accounts;
+pub(crate) mod conversations;
+pub(crate) mod requests;
+mod writer;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+pub(crate) use writer::{TurnCommit, Write, Writer};
+
+/// Reading connections: look-ups take about 0.1 ms each, so a few serve many requests.
+const READERS: u32 = 3;
+
+/// How long a statement waits for the database file when another process holds it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What can go wrong between us and the database.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("database: {0}")]
+    Sql(#[from] sqlx::Error),
+    #[error("database migration: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("the database writer has stopped")]
+    WriterGone,
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl StoreError {
+    /// Whether a unique column already holds the value.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// A cheap handle to the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    write: SqlitePool,
+    read: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database that `url` names (`sqlite:PATH`) or, without one, the file in the data directory; creates and
+    /// migrates it.
+    pub(crate) async fn open(data_dir: &Path, url: Option<&str>) -> Result<Self, StoreError> {
+        let options = match url {
+            None => SqliteConnectOptions::new().filename(data_dir.join("grok2api.db")),
+            Some(url) if url.starts_with("sqlite:") => SqliteConnectOptions::from_str(url)?,
+            Some(url) => {
+                let scheme = url.split(':').next().unwrap_or_default();
+                return Err(StoreError::Unsupported(format!(
+                    "databases of the kind `{scheme}:` are not supported by this version; leave --database-url out to use \
+                     SQLite in the data directory"
+                )));
+            }
+        };
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .statement_cache_capacity(256);
+        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&write).await?;
+        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
+        Ok(Self { write, read })
+    }
+
+    /// The pool for reading.
+    pub(crate) fn reader(&self) -> &SqlitePool {
+        &self.read
+    }
+
+    /// The pool for writing: one connection, so writers queue.
+    pub(crate) fn writer(&self) -> &SqlitePool {
+        &self.write
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.read).await?;
+        Ok(())
+    }
+
+    /// Waits for what is under way and closes the files.
+    pub(crate) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}

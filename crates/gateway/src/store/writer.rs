@@ -1,0 +1,212 @@
+//! The one writer of everything that requests cause: it takes what has gathered, writes it in one transaction with one
+//! statement per table, and tells who waits.
+//!
+//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us). Records and account states
+//! wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue drops records and counts them,
+//! because a chat never waits for a log row.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
+use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
+use super::requests::{RequestRow, insert_requests};
+use super::{Store, StoreError};
+
+/// Turns and records that may wait to be written.
+const QUEUE: usize = 8192;
+
+/// Most entries in one transaction: 256 rows × 21 columns stay well below SQLite's 32,766 bound values.
+const BATCH: usize = 256;
+
+/// How long records wait for company.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// One answered turn on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct TurnCommit {
+    pub(crate) conversation: ConversationRow,
+    pub(crate) turn: TurnRow,
+    /// Earlier turns that now stand in the new place (the conversation was carried to another account).
+    pub(crate) moved: Vec<(String, Place)>,
+}
+
+/// Something to write.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Turn(Box<TurnCommit>, oneshot::Sender<Result<(), String>>),
+    Request(Box<RequestRow>),
+    Account(Box<AccountState>),
+    Quota(Box<QuotaRow>),
+}
+
+/// Sends to the writer; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Write>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Starts the writer. It ends after `stop`, when the queue is empty.
+    pub(crate) fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        tasks.spawn(run(store, receiver, stop, Arc::clone(&dropped)));
+        Self { queue, dropped }
+    }
+
+    /// Stores a turn; returns once it is on the disk.
+    pub(crate) async fn commit_turn(&self, commit: TurnCommit) -> Result<(), StoreError> {
+        let (answer, committed) = oneshot::channel();
+        let write = Write::Turn(Box::new(commit), answer);
+        self.queue.send(write).await.map_err(|_| StoreError::WriterGone)?;
+        match committed.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(message)) => Err(StoreError::Unsupported(message)),
+            Err(_) => Err(StoreError::WriterGone),
+        }
+    }
+
+    /// Queues something that nobody waits for.
+    pub(crate) fn enqueue(&self, write: Write) {
+        if self.queue.try_send(write).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Entries dropped because the queue was full or could not be written.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Entries waiting.
+    pub(crate) fn waiting(&self) -> usize {
+        QUEUE - self.queue.capacity()
+    }
+}
+
+async fn run(store: Store, mut queue: mpsc::Receiver<Write>, stop: CancellationToken, dropped: Arc<AtomicU64>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            received = queue.recv_many(&mut batch, BATCH) => received == 0,
+            () = stop.cancelled() => true,
+        };
+        if stopping {
+            queue.close();
+            while queue.recv_many(&mut batch, BATCH).await > 0 {
+                flush(&store, &mut batch, &dropped).await;
+            }
+            return;
+        }
+        linger(&mut queue, &mut batch).await;
+        flush(&store, &mut batch, &dropped).await;
+    }
+}
+
+/// Waits for company unless somebody waits for the batch.
+async fn linger(queue: &mut mpsc::Receiver<Write>, batch: &mut Vec<Write>) {
+    let until = Instant::now() + LINGER;
+    while batch.len() < BATCH && !batch.iter().any(|write| matches!(write, Write::Turn(..))) {
+        let room = BATCH - batch.len();
+        match tokio::time::timeout_at(until, queue.recv_many(batch, room)).await {
+            Ok(received) if received > 0 => {}
+            _ => return,
+        }
+    }
+}
+
+async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64) {
+    if batch.is_empty() {
+        return;
+    }
+    match write_batch(store, batch).await {
+        Ok(()) => batch.drain(..).for_each(|write| acknowledge(write, Ok(()))),
+        Err(error) if batch.len() == 1 => {
+            let message = error.to_string();
+            tracing::error!(error = %message, "the database refused a write");
+            for write in batch.drain(..) {
+                if !matches!(write, Write::Turn(..)) {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                }
+                acknowledge(write, Err(message.clone()));
+            }
+        }
+        Err(error) => {
+            // One bad entry must not take the others with it.
+            tracing::warn!(error = %error, entries = batch.len(), "a batch was refused; writing its entries one by one");
+            for write in std::mem::take(batch) {
+                Box::pin(flush(store, &mut vec![write], dropped)).await;
+            }
+        }
+    }
+}
+
+fn acknowledge(write: Write, result: Result<(), String>) {
+    if let Write::Turn(_, waiting) = write {
+        // Nobody waits any more when the client has left.
+        let _ = waiting.send(result);
+    }
+}
+
+async fn write_batch(store: &Store, batch: &[Write]) -> Result<(), StoreError> {
+    let mut transaction = store.writer().begin().await?;
+    write_turns(&mut transaction, batch).await?;
+    write_rows(&mut transaction, batch).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn write_turns(connection: &mut SqliteConnection, batch: &[Write]) -> Result<(), sqlx::Error> {
+    let mut turns = Vec::new();
+    // The last turn of a conversation in this batch decides its head.
+    let mut conversations: HashMap<&str, &ConversationRow> = HashMap::new();
+    for write in batch {
+        if let Write::Turn(commit, _) = write {
+            turns.push(&commit.turn);
+            conversations.insert(&commit.conversation.id, &commit.conversation);
+            for (turn_id, place) in &commit.moved {
+                move_turn(connection, turn_id, place).await?;
+            }
+        }
+    }
+    if turns.is_empty() {
+        return Ok(());
+    }
+    insert_turns(connection, &turns).await?;
+    let conversations: Vec<_> = conversations.into_values().collect();
+    upsert_conversations(connection, &conversations).await
+}
+
+async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Result<(), sqlx::Error> {
+    let mut requests = Vec::new();
+    // The last state of an account in this batch is the one that counts.
+    let mut accounts: HashMap<&str, &AccountState> = HashMap::new();
+    for write in batch {
+        match write {
+            Write::Turn(..) => {}
+            Write::Request(row) => requests.push(&**row),
+            Write::Account(state) => {
+                accounts.insert(&state.id, state);
+            }
+            Write::Quota(row) => upsert_quota(connection, row).await?,
+        }
+    }
+    for state in accounts.into_values() {
+        write_account_state(connection, state).await?;
+    }
+    if requests.is_empty() {
+        return Ok(());
+    }
+    insert_requests(connection, &requests).await
+}

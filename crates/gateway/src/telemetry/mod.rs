@@ -1,0 +1,7 @@
+//! What is measured, and how it is named. Labels are constant strings, never an id.
+
+mod logging;
+mod metrics;
+
+pub use logging::Logging;
+pub(crate) use metrics::{Metrics, StreamGuard};

@@ -1,0 +1,101 @@
+//! What went wrong between us and the upstream.
+
+use std::time::Duration;
+
+use protocol::failure::Failure;
+
+/// A failure of one attempt.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}")]
+pub(crate) struct UpstreamError {
+    pub(crate) kind: UpstreamErrorKind,
+}
+
+/// What it was.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum UpstreamErrorKind {
+    /// The upstream answered with a failure.
+    #[error("{}: {}", .0.kind.label(), .0.message)]
+    Failure(Failure),
+    /// No connection could be made, to it or to the proxy.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Transport(String),
+    /// It took too long.
+    #[error("{0}")]
+    Timeout(Patience),
+    /// It answered with something that is not an answer.
+    #[error("{0}")]
+    Protocol(String),
+    /// It answered with nothing.
+    #[error("the upstream's answer was empty")]
+    Empty,
+    /// The answer ended in the middle.
+    #[error("the upstream's answer was cut off")]
+    Truncated,
+}
+
+/// Which patience ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Patience {
+    #[error("no answer began within {} s", .0.as_secs())]
+    FirstEvent(Duration),
+    #[error("the upstream was silent for {} s", .0.as_secs())]
+    Idle(Duration),
+    #[error("the answer took longer than {} s", .0.as_secs())]
+    Total(Duration),
+}
+
+impl UpstreamError {
+    pub(crate) fn label(&self) -> &'static str {
+        match &self.kind {
+            UpstreamErrorKind::Failure(failure) => failure.kind.label(),
+            UpstreamErrorKind::Connect(_) => "exit_unreachable",
+            UpstreamErrorKind::Transport(_) => "transport",
+            UpstreamErrorKind::Timeout(Patience::FirstEvent(_)) => "timeout_first_event",
+            UpstreamErrorKind::Timeout(Patience::Idle(_)) => "timeout_idle",
+            UpstreamErrorKind::Timeout(Patience::Total(_)) => "timeout_total",
+            UpstreamErrorKind::Protocol(_) => "protocol",
+            UpstreamErrorKind::Empty => "empty_answer",
+            UpstreamErrorKind::Truncated => "truncated",
+        }
+    }
+}
+
+impl From<UpstreamErrorKind> for UpstreamError {
+    fn from(kind: UpstreamErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+impl From<Failure> for UpstreamError {
+    fn from(failure: Failure) -> Self {
+        UpstreamErrorKind::Failure(failure).into()
+    }
+}
+
+impl From<reqwest::Error> for UpstreamError {
+    fn from(error: reqwest::Error) -> Self {
+        // A dead proxy is reported as a request error with a connector's error beneath, not as `is_connect`.
+        let connecting = error.is_connect() || error.is_request() && chain(&error).contains("connect");
+        let words = chain(&error.without_url());
+        if connecting { UpstreamErrorKind::Connect(words) } else { UpstreamErrorKind::Transport(words) }.into()
+    }
+}
+
+/// The error's words and those of its causes; the address is left out, it may hold a proxy's password.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.contains(&cause_words) {
+            words.push_str(": ");
+            words.push_str(&cause_words);
+        }
+        source = cause.source();
+    }
+    words
+}

@@ -1,0 +1,73 @@
+//! What a failure means: whose fault it was, and whether another attempt makes sense. Decided here, once; pool, retry, metric
+//! and status all read it.
+
+use protocol::failure::{FailureKind, Rejection};
+
+use super::{UpstreamError, UpstreamErrorKind};
+
+/// The judgement on one failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Constant name for logs, metrics and the request table.
+    pub(crate) label: &'static str,
+    pub(crate) blame: Blame,
+    pub(crate) retry: Retry,
+}
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The request's own, or nobody's.
+    Nobody,
+    /// The way out: address, proxy, clearance. The account is not charged.
+    Exit,
+    RateLimited { quota_left: Option<bool> },
+    CredentialDead,
+    UserBlocked,
+    ModeUnavailable,
+    /// An ordinary failure; several in a row lead to a rest.
+    Failure,
+}
+
+/// Whether to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// It would fail again.
+    No,
+    /// With another account.
+    OtherAccount,
+    /// With another account, but only once: the exit is the same.
+    OtherAccountOnce,
+    /// The upstream no longer has the conversation: the same account, from the history.
+    StartOver,
+}
+
+impl UpstreamError {
+    pub(crate) fn verdict(&self) -> Verdict {
+        let (blame, retry) = match &self.kind {
+            UpstreamErrorKind::Failure(failure) => judge(failure.kind),
+            UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::OtherAccountOnce),
+            UpstreamErrorKind::Transport(_)
+            | UpstreamErrorKind::Timeout(_)
+            | UpstreamErrorKind::Protocol(_)
+            | UpstreamErrorKind::Empty
+            | UpstreamErrorKind::Truncated => (Blame::Failure, Retry::OtherAccount),
+        };
+        Verdict { label: self.label(), blame, retry }
+    }
+}
+
+fn judge(kind: FailureKind) -> (Blame, Retry) {
+    match kind {
+        FailureKind::RateLimited { quota_left } => (Blame::RateLimited { quota_left }, Retry::OtherAccount),
+        FailureKind::CredentialDead => (Blame::CredentialDead, Retry::OtherAccount),
+        FailureKind::UserBlocked => (Blame::UserBlocked, Retry::OtherAccount),
+        FailureKind::Exit(_) => (Blame::Exit, Retry::OtherAccountOnce),
+        FailureKind::ModelUnavailable => (Blame::ModeUnavailable, Retry::OtherAccount),
+        FailureKind::NotFound => (Blame::Nobody, Retry::StartOver),
+        FailureKind::Rejected {
+            reason: Rejection::BadRequest | Rejection::TooLong | Rejection::Moderated | Rejection::Attachment,
+        } => (Blame::Nobody, Retry::No),
+        FailureKind::Unavailable => (Blame::Failure, Retry::OtherAccount),
+    }
+}

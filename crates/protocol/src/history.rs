@@ -1,0 +1,558 @@
+//! Fingerprints of a message list: how a conversation is recognised from whatever history a client resends.
+//!
+//! A message list is read as pairs of a *user side* (everything that is not the assistant's since its last message) and the
+//! *answer* that followed, and the last user side, which is what is asked now. System text stands apart. Clients alter what
+//! they resend, so texts are normalised before hashing: see [`normalise`] and [`normalise_answer`].
+
+use std::borrow::Cow;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::openai::{Message, Role};
+
+/// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
+const LINES_KEPT: usize = 128;
+
+/// An answer shorter than this does not identify a conversation on its own.
+pub const TELLING_ANSWER_CHARACTERS: usize = 32;
+
+/// Sent when a client asks to go on with an unfinished answer (its history ends with the assistant's message).
+pub const CONTINUE_MESSAGE: &str = "Continue exactly where your last message ended, without repeating it.";
+
+/// 128 bits of SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hash([u8; 16]);
+
+impl Hash {
+    /// The hash of `parts`, each preceded by its length, so that no two lists of parts collide by concatenation.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let digest = hasher.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(bytes)
+    }
+
+    /// Reads the form that [`fmt::Display`] writes.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// The raw bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// The same hash, bound to an owner: equal texts of two owners do not have equal hashes.
+    #[must_use]
+    pub fn scoped(&self, scope: &str) -> Self {
+        Self::of(&[b"scope", scope.as_bytes(), &self.0])
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            write!(formatter, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// One user side: the words of everybody but the assistant between two of its answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSide {
+    /// The words as they go to the model.
+    pub text: String,
+    /// Hash of the normalised words.
+    pub hash: Hash,
+    /// Hashes of its lines, for the question that was wrapped when asked and comes back bare.
+    pub lines: Lines,
+}
+
+impl UserSide {
+    fn new(text: String) -> Self {
+        let normal = normalise(&text);
+        Self { hash: Hash::of(&[b"user", normal.as_bytes()]), lines: Lines::of(&normal), text }
+    }
+}
+
+/// Short hashes of the non-empty lines of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines(Vec<u64>);
+
+impl Lines {
+    fn of(normal: &str) -> Self {
+        let mut lines: Vec<u64> =
+            normal.lines().map(str::trim).filter(|line| !line.is_empty()).map(short_hash).collect();
+        if lines.len() > LINES_KEPT {
+            let tail = lines.split_off(lines.len() - LINES_KEPT / 2);
+            lines.truncate(LINES_KEPT / 2);
+            lines.extend(tail);
+        }
+        Self(lines)
+    }
+
+    /// Whether there is at least one line here and every one of them is among `other`'s.
+    #[must_use]
+    pub fn are_all_in(&self, other: &Self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|line| other.0.contains(line))
+    }
+
+    /// Text form for the database.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        use fmt::Write as _;
+        let mut text = String::with_capacity(self.0.len() * 16);
+        for line in &self.0 {
+            write!(text, "{line:016x}").expect("writing to a string cannot fail");
+        }
+        text
+    }
+
+    /// Reads [`Lines::to_text`]; damaged parts are left out.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let lines = text.as_bytes().chunks_exact(16).filter_map(|chunk| std::str::from_utf8(chunk).ok());
+        Self(lines.filter_map(|hex| u64::from_str_radix(hex, 16).ok()).collect())
+    }
+}
+
+fn short_hash(text: &str) -> u64 {
+    let hash = Hash::of(&[b"line", text.as_bytes()]);
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash.0[..8]);
+    u64::from_le_bytes(bytes)
+}
+
+/// An answer as the client resent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResentAnswer {
+    /// The words as the client has them.
+    pub text: String,
+    /// Hashes it may have been stored under, the likeliest first: clients put the reasoning in front as a quotation.
+    pub hashes: Vec<Hash>,
+    /// Length of the normalised words in characters.
+    pub characters: usize,
+}
+
+impl ResentAnswer {
+    fn new(text: String) -> Self {
+        let normal = normalise_answer(&text);
+        let mut hashes = vec![answer_hash_of_normal(&normal)];
+        let characters = normal.chars().count();
+        if let Some(rest) = without_leading_quotation(&text) {
+            hashes.push(answer_hash(rest));
+        }
+        Self { text, hashes, characters }
+    }
+
+    /// Whether this is the answer stored under `hash`.
+    #[must_use]
+    pub fn is(&self, hash: &Hash) -> bool {
+        self.hashes.contains(hash)
+    }
+}
+
+/// A user side and the answer that followed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// `None` where the client's window begins with an answer.
+    pub user: Option<UserSide>,
+    /// What the assistant said.
+    pub answer: ResentAnswer,
+}
+
+/// A message list, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// All system and developer text, in order.
+    pub system: Option<String>,
+    /// What went before.
+    pub pairs: Vec<Pair>,
+    /// What is asked now. `None`: the list ends with an answer that is to be continued.
+    pub last: Option<UserSide>,
+}
+
+impl History {
+    /// Reads a message list.
+    #[must_use]
+    pub fn read(messages: &[Message]) -> Self {
+        let mut reader = Reader::default();
+        for message in messages {
+            reader.take(message);
+        }
+        reader.finish()
+    }
+
+    /// Hash of the system text.
+    #[must_use]
+    pub fn system_hash(&self) -> Option<Hash> {
+        self.system.as_deref().map(|text| Hash::of(&[b"system", normalise(text).as_bytes()]))
+    }
+
+    /// The chain of the first `pairs` user sides (see [`chain`]), from the owner's root.
+    #[must_use]
+    pub fn chain_of(&self, owner: &str, pairs: usize) -> Hash {
+        let mut hash = chain_root(owner);
+        for pair in &self.pairs[..pairs] {
+            hash = chain(&hash, pair.user.as_ref().map(|user| &user.hash));
+        }
+        hash
+    }
+
+    /// Fingerprint of everything before what is asked now; `None` when there is nothing. Kept with a turn that replayed a
+    /// history, so that the same history is known again.
+    #[must_use]
+    pub fn base_of(&self, pairs: usize) -> Option<Hash> {
+        if pairs == 0 {
+            return None;
+        }
+        let mut hash = Hash::of(&[b"base"]);
+        for pair in &self.pairs[..pairs] {
+            let user = pair.user.as_ref().map_or([0; 16], |user| *user.hash.bytes());
+            let answer = pair.answer.hashes.first().map_or([0; 16], |answer| *answer.bytes());
+            hash = Hash::of(&[hash.bytes(), &user, &answer]);
+        }
+        Some(hash)
+    }
+
+    /// The whole history as one labelled message, for an upstream conversation that starts anew.
+    #[must_use]
+    pub fn replay(&self) -> String {
+        let mut text = String::from("This is our conversation so far. Go on from it; do not repeat or summarise it.\n");
+        for pair in &self.pairs {
+            if let Some(user) = &pair.user {
+                text.push_str("\n[User]\n");
+                text.push_str(user.text.trim());
+                text.push('\n');
+            }
+            text.push_str("\n[Assistant]\n");
+            text.push_str(replayed_answer(&pair.answer.text).trim());
+            text.push('\n');
+        }
+        text.push_str("\n[User, now]\n");
+        text
+    }
+}
+
+/// `chain(turn) = H(chain(parent) ‖ user side)`.
+#[must_use]
+pub fn chain(parent: &Hash, user: Option<&Hash>) -> Hash {
+    Hash::of(&[b"chain", parent.bytes(), user.map_or(&[0; 16][..], |hash| &hash.bytes()[..])])
+}
+
+/// Where the chains of one owner begin.
+#[must_use]
+pub fn chain_root(owner: &str) -> Hash {
+    Hash::of(&[b"root", owner.as_bytes()])
+}
+
+/// The hash under which a visible answer is stored.
+#[must_use]
+pub fn answer_hash(visible: &str) -> Hash {
+    answer_hash_of_normal(&normalise_answer(visible))
+}
+
+fn answer_hash_of_normal(normal: &str) -> Hash {
+    Hash::of(&[b"answer", normal.as_bytes()])
+}
+
+/// Length of a visible answer in characters, after normalising.
+#[must_use]
+pub fn answer_characters(visible: &str) -> usize {
+    normalise_answer(visible).chars().count()
+}
+
+#[derive(Default)]
+struct Reader {
+    system: Vec<String>,
+    pairs: Vec<Pair>,
+    user: Vec<String>,
+    user_system: Vec<String>,
+    answer: Option<String>,
+}
+
+impl Reader {
+    fn take(&mut self, message: &Message) {
+        match message.role {
+            Role::Assistant => {
+                self.user_system.clear();
+                match &mut self.answer {
+                    // Two answers in a row: a client joined or split them around a tool call.
+                    Some(answer) => {
+                        answer.push_str("\n\n");
+                        answer.push_str(&message.text);
+                    }
+                    None => self.answer = Some(message.text.clone()),
+                }
+            }
+            Role::System => {
+                self.system.push(message.text.clone());
+                self.user_system.push(message.text.clone());
+            }
+            Role::User | Role::Tool => {
+                self.close_pair();
+                self.user.push(if message.role == Role::Tool {
+                    format!("[Tool result]\n{}", message.text)
+                } else {
+                    message.text.clone()
+                });
+            }
+        }
+    }
+
+    fn close_pair(&mut self) {
+        let Some(answer) = self.answer.take() else { return };
+        let words = std::mem::take(&mut self.user);
+        let user = (!words.is_empty()).then(|| UserSide::new(words.join("\n\n")));
+        self.pairs.push(Pair { user, answer: ResentAnswer::new(answer) });
+    }
+
+    fn finish(mut self) -> History {
+        let mut asked = None;
+        if self.answer.is_some() {
+            self.close_pair();
+            if !self.user_system.is_empty() {
+                // A request that ends with a system message (a summary) asks by it.
+                self.system.truncate(self.system.len() - self.user_system.len());
+                asked = Some(UserSide::new(self.user_system.join("\n\n")));
+            }
+        } else if !self.user.is_empty() {
+            asked = Some(UserSide::new(self.user.join("\n\n")));
+        } else if let Some(text) = self.system.pop() {
+            asked = Some(UserSide::new(text));
+        }
+        let system = self.system.iter().filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>();
+        let system = (!system.is_empty()).then(|| system.join("\n\n"));
+        History { system, pairs: self.pairs, last: asked }
+    }
+}
+
+/// Line ends unified, white space at line ends and around the text removed, empty lines removed (joins of parts differ from
+/// client to client), links reduced to host and path (signed links change with every request).
+#[must_use]
+pub fn normalise(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        if !normal.is_empty() {
+            normal.push('\n');
+        }
+        push_with_short_links(line, &mut normal);
+    }
+    let trimmed = normal.trim();
+    if trimmed.len() == normal.len() { normal } else { trimmed.to_owned() }
+}
+
+/// [`normalise`] for an answer: reasoning blocks, image Markdown and numbered source links go as well.
+#[must_use]
+pub fn normalise_answer(text: &str) -> String {
+    normalise(&without_links(&without_reasoning(text)))
+}
+
+/// The answer as it is shown to the model in a replay: its words without the reasoning.
+fn replayed_answer(text: &str) -> Cow<'_, str> {
+    without_reasoning(text)
+}
+
+const REASONING_TAGS: [(&str, &str); 6] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reason>", "</reason>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<details type=\"reasoning\"", "</details>"),
+];
+
+/// Removes whole reasoning blocks; an unclosed one stays, it may be ordinary text.
+fn without_reasoning(text: &str) -> Cow<'_, str> {
+    if !text.contains('<') {
+        return Cow::Borrowed(text);
+    }
+    let mut kept: Option<String> = None;
+    let mut rest = text;
+    while let Some((start, end)) = first_reasoning_block(rest) {
+        let kept = kept.get_or_insert_with(|| String::with_capacity(text.len()));
+        kept.push_str(&rest[..start]);
+        rest = &rest[end..];
+    }
+    match kept {
+        Some(mut kept) => {
+            kept.push_str(rest);
+            Cow::Owned(kept)
+        }
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn first_reasoning_block(text: &str) -> Option<(usize, usize)> {
+    REASONING_TAGS
+        .iter()
+        .filter_map(|(open, close)| {
+            let start = text.find(open)?;
+            let end = start + open.len() + text[start + open.len()..].find(close)? + close.len();
+            Some((start, end))
+        })
+        .min()
+}
+
+/// The text after a leading quotation (`> ` lines and an empty line), the form in which some clients keep reasoning.
+fn without_leading_quotation(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    if !text.starts_with('>') {
+        return None;
+    }
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let line_text = line.trim();
+        if !line_text.is_empty() && !line_text.starts_with('>') {
+            return (offset > 0).then(|| &text[offset..]);
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// Removes `![…](…)` and `[[n]](…)`.
+fn without_links(text: &str) -> Cow<'_, str> {
+    if !text.contains("](") {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let image = rest.find("![");
+        let source = rest.find("[[");
+        let start = match (image, source) {
+            (Some(image), Some(source)) => image.min(source),
+            (Some(start), None) | (None, Some(start)) => start,
+            (None, None) => break,
+        };
+        match removable_link(&rest[start..]) {
+            Some(length) => {
+                kept.push_str(&rest[..start]);
+                rest = &rest[start + length..];
+            }
+            None => {
+                kept.push_str(&rest[..start + 2]);
+                rest = &rest[start + 2..];
+            }
+        }
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept)
+}
+
+/// Length of the image or numbered link at the start of `text`.
+fn removable_link(text: &str) -> Option<usize> {
+    let label_end = if let Some(label) = text.strip_prefix("![") {
+        2 + label.find("](")?
+    } else {
+        let number = text.strip_prefix("[[")?;
+        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 || !number[digits..].starts_with("]](") {
+            return None;
+        }
+        2 + digits + 1
+    };
+    if text[..label_end].contains('\n') {
+        return None;
+    }
+    let target = &text[label_end + 2..];
+    let end = target.find([')', '\n'])?;
+    target[end..].starts_with(')').then_some(label_end + 2 + end + 1)
+}
+
+/// Appends `line` with the query and fragment of every http(s) link cut off.
+fn push_with_short_links(line: &str, out: &mut String) {
+    let mut rest = line;
+    while let Some(scheme) = find_scheme(rest) {
+        let link = &rest[scheme..];
+        let end = link.find(|character: char| !is_link_character(character)).unwrap_or(link.len());
+        let shown = link[..end].find(['?', '#']).unwrap_or(end);
+        out.push_str(&rest[..scheme + shown]);
+        rest = &rest[scheme + end..];
+    }
+    out.push_str(rest);
+}
+
+fn find_scheme(text: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(position) = text[from..].find("://") {
+        let colon = from + position;
+        for scheme in ["https", "http"] {
+            if text[..colon].ends_with(scheme) {
+                return Some(colon - scheme.len());
+            }
+        }
+        from = colon + 3;
+    }
+    None
+}
+
+fn is_link_character(character: char) -> bool {
+    character.is_ascii_graphic() && !matches!(character, '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '`' | '|' | '\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_empty_lines_and_outer_white_space_do_not_count() {
+        assert_eq!(normalise("  a \r\n\r\nb\t\n"), "a\nb");
+        assert_eq!(normalise("a\nb"), normalise("a\n\n\nb  "));
+    }
+
+    #[test]
+    fn signed_links_are_reduced_to_host_and_path() {
+        assert_eq!(normalise("see ![x](https://h.example/p/f.png?sig=1&e=2) and http://a.b/c#d."), "see ![x](https://h.example/p/f.png) and http://a.b/c");
+        assert_eq!(normalise("链接 https://h.example/p?x=1，好"), "链接 https://h.example/p，好");
+    }
+
+    #[test]
+    fn reasoning_images_and_source_links_do_not_count_in_an_answer() {
+        let shown = "<think>\nhm\n</think>\n\nParis[[1]](https://a.example/x) it is.\n\n![cat](https://h/images/1.png)\n";
+        assert_eq!(answer_hash(shown), answer_hash("Paris it is."));
+        assert_eq!(normalise_answer("a[0][1](b) ![open"), "a[0][1](b) ![open");
+        assert_eq!(normalise_answer("<think> never closed"), "<think> never closed");
+    }
+
+    #[test]
+    fn a_quotation_in_front_may_be_reasoning_or_may_not() {
+        let resent = ResentAnswer::new("> thinking\n> more\n\nParis.".to_owned());
+        assert!(resent.is(&answer_hash("Paris.")));
+        assert!(resent.is(&answer_hash("> thinking\n> more\n\nParis.")));
+        assert!(ResentAnswer::new("> only a quotation".to_owned()).hashes.len() == 1);
+    }
+
+    #[test]
+    fn hashes_survive_their_text_form() {
+        let hash = Hash::of(&[b"x"]);
+        assert_eq!(Hash::from_hex(&hash.to_string()), Some(hash));
+        assert_eq!(Hash::from_hex("zz"), None);
+        let lines = Lines::of("a\nb");
+        assert_eq!(Lines::from_text(&lines.to_text()), lines);
+    }
+}

@@ -1,0 +1,280 @@
+//! The answers of the upstream's unary calls (UPSTREAM.md 11, 13). Readers take what they need and pass over the rest.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::lenient::{Flag, Number, Text};
+
+/// An answer that could not be used; says what was missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    /// What was missing.
+    pub message: String,
+}
+
+impl ReadError {
+    fn missing(call: &str, member: &str) -> Self {
+        Self { message: format!("the upstream's answer to {call} has no {member}") }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+fn read<'a, T: Deserialize<'a>>(call: &str, body: &'a [u8]) -> Result<T, ReadError> {
+    // The parser's own words may quote the answer, so they stay here.
+    serde_json::from_slice(body).map_err(|error| ReadError {
+        message: match error.classify() {
+            Category::Data => format!("the upstream's answer to {call} has an unknown shape"),
+            Category::Io | Category::Syntax | Category::Eof => format!("the upstream's answer to {call} is not JSON"),
+        },
+    })
+}
+
+/// Reads the link id of [`super::share`].
+pub fn read_share(body: &[u8]) -> Result<String, ReadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Share<'a> {
+        #[serde(borrow, default)]
+        share_link_id: Text<'a>,
+    }
+    let share: Share<'_> = read("share", body)?;
+    share.share_link_id.into_owned().ok_or_else(|| ReadError::missing("share", "shareLinkId"))
+}
+
+/// A conversation copied into the calling account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClonedConversation {
+    /// The copy's id.
+    pub conversation_id: String,
+    /// Its messages, with new ids, oldest first.
+    pub responses: Vec<StoredResponse>,
+}
+
+impl ClonedConversation {
+    /// The message that the next turn continues: the last answer, or the last message if there is none.
+    pub fn leaf(&self) -> Option<&StoredResponse> {
+        self.responses.iter().rfind(|response| response.is_assistant).or_else(|| self.responses.last())
+    }
+}
+
+/// One stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResponse {
+    /// Its id.
+    pub id: String,
+    /// The message it answers.
+    pub parent: Option<String>,
+    /// Whether the model wrote it.
+    pub is_assistant: bool,
+    /// Its text with markup.
+    pub message: String,
+    /// Whether it is still being written, or was cut.
+    pub partial: bool,
+}
+
+/// The members of a stored message that we read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResponseForm<'a> {
+    #[serde(borrow, default)]
+    response_id: Text<'a>,
+    #[serde(borrow, default)]
+    parent_response_id: Text<'a>,
+    #[serde(borrow, default)]
+    sender: Text<'a>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
+    #[serde(default)]
+    partial: Flag,
+}
+
+impl ResponseForm<'_> {
+    /// The upstream writes `assistant` and `ASSISTANT`.
+    fn is_assistant(&self) -> bool {
+        self.sender.0.as_deref().is_some_and(|sender| sender.eq_ignore_ascii_case("assistant"))
+    }
+
+    /// `None` for an entry without an id: nothing can refer to it.
+    fn stored(self) -> Option<StoredResponse> {
+        let is_assistant = self.is_assistant();
+        Some(StoredResponse {
+            id: self.response_id.into_owned()?,
+            parent: self.parent_response_id.into_owned(),
+            is_assistant,
+            message: self.message.into_owned().unwrap_or_default(),
+            partial: self.partial.0.unwrap_or(false),
+        })
+    }
+}
+
+/// Reads the answer of [`super::clone_share`].
+pub fn read_clone(body: &[u8]) -> Result<ClonedConversation, ReadError> {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Conversation<'a> {
+        #[serde(borrow)]
+        conversation_id: Text<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Clone<'a> {
+        #[serde(borrow, default)]
+        conversation: Conversation<'a>,
+        #[serde(borrow, default)]
+        responses: Vec<ResponseForm<'a>>,
+    }
+    let clone: Clone<'_> = read("clone", body)?;
+    let id = clone.conversation.conversation_id.into_owned();
+    let conversation_id = id.ok_or_else(|| ReadError::missing("clone", "conversation.conversationId"))?;
+    let responses: Vec<_> = clone.responses.into_iter().filter_map(ResponseForm::stored).collect();
+    if responses.is_empty() {
+        // Without a message there is nothing to continue below.
+        return Err(ReadError::missing("clone", "responses"));
+    }
+    Ok(ClonedConversation { conversation_id, responses })
+}
+
+/// Reads the answer of [`super::load_responses`].
+pub fn read_responses(body: &[u8]) -> Result<Vec<StoredResponse>, ReadError> {
+    #[derive(Deserialize)]
+    struct Responses<'a> {
+        #[serde(borrow)]
+        responses: Option<Vec<ResponseForm<'a>>>,
+    }
+    let answer: Responses<'_> = read("load-responses", body)?;
+    let responses = answer.responses.ok_or_else(|| ReadError::missing("load-responses", "responses"))?;
+    Ok(responses.into_iter().filter_map(ResponseForm::stored).collect())
+}
+
+/// Makes the answer of [`super::load_responses`] for one message into a frame that [`super::decode`] reads: the stored answer
+/// then takes the same way as a streamed one.
+pub fn stored_answer_frame(body: &[u8]) -> Result<String, ReadError> {
+    #[derive(Deserialize)]
+    struct Responses<'a> {
+        #[serde(borrow)]
+        responses: Option<Vec<&'a RawValue>>,
+    }
+    let answer: Responses<'_> = read("load-responses", body)?;
+    for response in answer.responses.unwrap_or_default() {
+        let form = serde_json::from_str::<ResponseForm<'_>>(response.get());
+        if form.is_ok_and(|form| form.is_assistant() && form.partial.0 != Some(true)) {
+            return Ok(format!(r#"{{"result":{{"modelResponse":{response}}}}}"#));
+        }
+    }
+    Err(ReadError::missing("load-responses", "finished answer"))
+}
+
+/// What is left of a mode. A figure the upstream does not tell is `None`, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RateLimits {
+    /// Turns that are left.
+    pub remaining: Option<i64>,
+    /// Turns in a full window.
+    pub total: Option<i64>,
+    /// Length of the window, which begins with its first turn.
+    pub window_seconds: Option<i64>,
+    /// How long nothing is left; told only when used up.
+    pub wait_seconds: Option<i64>,
+}
+
+/// Reads the answer of [`super::rate_limits`].
+pub fn read_rate_limits(body: &[u8]) -> Result<RateLimits, ReadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Limits {
+        #[serde(default)]
+        window_size_seconds: Number,
+        #[serde(default)]
+        remaining_queries: Number,
+        #[serde(default)]
+        total_queries: Number,
+        #[serde(default)]
+        remaining_tokens: Number,
+        #[serde(default)]
+        total_tokens: Number,
+        #[serde(default)]
+        wait_time_seconds: Number,
+    }
+    let limits: Limits = read("rate-limits", body)?;
+    // While budgets were counted in tokens, the queries next to them were a constant without meaning.
+    let tokens = limits.remaining_tokens.whole().filter(|_| limits.total_tokens.whole() != Some(0));
+    let (remaining, total) = match tokens {
+        Some(tokens) => (Some(tokens), limits.total_tokens.whole()),
+        None => (limits.remaining_queries.whole(), limits.total_queries.whole()),
+    };
+    let wait_seconds = limits.wait_time_seconds.whole().filter(|seconds| *seconds > 0);
+    if remaining.is_none() && wait_seconds.is_none() {
+        return Err(ReadError::missing("rate-limits", "remainingQueries"));
+    }
+    Ok(RateLimits { remaining, total, window_seconds: limits.window_size_seconds.whole(), wait_seconds })
+}
+
+/// The shape of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResponseNodes {
+    /// Messages that are stored.
+    pub nodes: Vec<ResponseNode>,
+    /// Answers that are being written.
+    pub in_flight: Vec<InFlightResponse>,
+}
+
+/// One stored message of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseNode {
+    /// Its id.
+    pub id: String,
+    /// The message it answers.
+    pub parent: Option<String>,
+    /// Whether the model wrote it.
+    pub is_assistant: bool,
+}
+
+/// An answer that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFlightResponse {
+    /// Its id, by which it can be reconnected to.
+    pub id: String,
+    /// The message it answers.
+    pub parent: Option<String>,
+    /// Whether the model is still at it.
+    pub active: bool,
+}
+
+/// Reads the answer of [`super::response_node`].
+pub fn read_response_nodes(body: &[u8]) -> Result<ResponseNodes, ReadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Nodes<'a> {
+        #[serde(borrow)]
+        response_nodes: Option<Vec<ResponseForm<'a>>>,
+        #[serde(borrow, default)]
+        inflight_responses: Option<Vec<ResponseForm<'a>>>,
+    }
+    let answer: Nodes<'_> = read("response-node", body)?;
+    let nodes = answer.response_nodes.ok_or_else(|| ReadError::missing("response-node", "responseNodes"))?;
+    let node = |form: ResponseForm<'_>| {
+        let is_assistant = form.is_assistant();
+        Some(ResponseNode { id: form.response_id.into_owned()?, parent: form.parent_response_id.into_owned(), is_assistant })
+    };
+    let in_flight = |form: ResponseForm<'_>| {
+        // An answer whose status is not told is taken to be running: reconnecting will show.
+        let status = form.status.0.as_deref().unwrap_or("ACTIVE");
+        let active = status.ends_with("ACTIVE");
+        Some(InFlightResponse { id: form.response_id.into_owned()?, parent: form.parent_response_id.into_owned(), active })
+    };
+    Ok(ResponseNodes {
+        nodes: nodes.into_iter().filter_map(node).collect(),
+        in_flight: answer.inflight_responses.unwrap_or_default().into_iter().filter_map(in_flight).collect(),
+    })
+}

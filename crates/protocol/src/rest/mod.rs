@@ -1,0 +1,16 @@
+//! The REST dialect of the upstream: requests as path and body, answers as events and values (UPSTREAM.md 3 to 13).
+
+pub mod answer;
+mod chunk;
+pub mod decode;
+mod payload;
+pub mod request;
+
+pub use answer::{
+    ClonedConversation, InFlightResponse, RateLimits, ReadError, ResponseNode, ResponseNodes, StoredResponse, read_clone,
+    read_rate_limits, read_response_nodes, read_responses, read_share, stored_answer_frame,
+};
+pub use decode::decode;
+pub use request::{
+    Method, Route, chat, clone_share, load_responses, rate_limits, reconnect, response_node, share,
+};

@@ -1,0 +1,231 @@
+//! What is asked of the upstream: paths and bodies (UPSTREAM.md 3, 4, 11, 13).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::model::Mode;
+use crate::turn::TurnRequest;
+
+/// How a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Without a body.
+    Get,
+    /// With a JSON body.
+    Post,
+}
+
+/// One call of the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// How it is made.
+    pub method: Method,
+    /// Path and query, beginning with `/`.
+    pub path: String,
+    /// JSON, or empty for [`Method::Get`].
+    pub body: Vec<u8>,
+}
+
+impl Route {
+    fn get(path: String) -> Self {
+        Self { method: Method::Get, path, body: Vec::new() }
+    }
+
+    fn post(path: String, body: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("plain structures with string keys always serialise");
+        Self { method: Method::Post, path, body }
+    }
+}
+
+/// Asks one turn: begins a conversation, or goes on with one.
+pub fn chat(turn: &TurnRequest<'_>) -> Route {
+    let path = match &turn.parent {
+        Some(parent) => conversation_path(parent.conversation_id, "responses"),
+        None => "/rest/app-chat/conversations/new".to_owned(),
+    };
+    Route::post(path, &ChatBody::new(turn))
+}
+
+/// Makes a link by which another account can take over the conversation up to `response`. Search engines are kept out.
+pub fn share(conversation: &str, response: &str) -> Route {
+    let body = json!({"responseId": response, "allowIndexing": false});
+    Route::post(conversation_path(conversation, "share"), &body)
+}
+
+/// Copies a shared conversation into the calling account.
+pub fn clone_share(link: &str) -> Route {
+    Route::post(format!("/rest/app-chat/share_links/{}/clone", path_segment(link)), &json!({}))
+}
+
+/// Asks how much of a mode is left.
+pub fn rate_limits(mode: &Mode) -> Route {
+    let body = match mode {
+        Mode::Id(id) => json!({"modelName": id}),
+        Mode::Pair { model_name, .. } => json!({"requestKind": "DEFAULT", "modelName": model_name}),
+    };
+    Route::post("/rest/rate-limits".to_owned(), &body)
+}
+
+/// Asks for the conversation's tree and for answers that are still being written.
+pub fn response_node(conversation: &str) -> Route {
+    Route::get(conversation_path(conversation, "response-node?includeThreads=true"))
+}
+
+/// Streams an answer that is being written, from its beginning. This dialect's route names only the answer; callers know both,
+/// and not every dialect can do without the conversation.
+pub fn reconnect(_conversation: &str, response: &str) -> Route {
+    Route::get(conversation_path("reconnect-response-v2", &path_segment(response)))
+}
+
+/// Loads stored messages in full.
+pub fn load_responses(conversation: &str, responses: &[String]) -> Route {
+    Route::post(conversation_path(conversation, "load-responses"), &json!({"responseIds": responses}))
+}
+
+/// `rest` is a path we wrote, `conversation` is not.
+fn conversation_path(conversation: &str, rest: &str) -> String {
+    format!("/rest/app-chat/conversations/{}/{rest}", path_segment(conversation))
+}
+
+/// Makes an id safe to stand in a path, whoever it came from.
+fn path_segment(id: &str) -> String {
+    // URL parsers resolve `..` and `%2e%2e` alike, so dots alone are escaped twice and name nothing.
+    if !id.is_empty() && id.bytes().all(|byte| byte == b'.') {
+        return "%252E".repeat(id.len());
+    }
+    let mut segment = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') {
+            segment.push(char::from(byte));
+        } else {
+            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+            segment.push('%');
+            segment.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            segment.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+    segment
+}
+
+/// The body of a chat call, in the form in use since March 2026; with a [`Mode::Pair`], in the form before that
+/// (UPSTREAM.md 3.2). Members are those the web page sends, in its order.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatBody<'a> {
+    /// Only at the beginning: a conversation keeps what it was begun as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_mode: Option<&'a str>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_response_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_personality: Option<&'a str>,
+    file_attachments: &'a [String],
+    image_attachments: [&'a str; 0],
+    disable_search: bool,
+    enable_image_generation: bool,
+    return_image_bytes: bool,
+    return_raw_grok_in_xai_request: bool,
+    enable_image_streaming: bool,
+    image_generation_count: u8,
+    force_concise: bool,
+    enable_side_by_side: bool,
+    force_side_by_side: bool,
+    send_final_metadata: bool,
+    disable_text_follow_ups: bool,
+    response_metadata: Value,
+    disable_memory: bool,
+    is_async_chat: bool,
+    disable_self_harm_short_circuit: bool,
+    #[serde(flatten)]
+    generation: Generation<'a>,
+}
+
+/// Members that only one generation of the web page sends.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Generation<'a> {
+    #[serde(rename_all = "camelCase")]
+    Modes { collection_ids: [&'a str; 0], disabled_connector_ids: [&'a str; 0], device_env_info: DeviceEnvInfo },
+    #[serde(rename_all = "camelCase")]
+    Pairs { tool_overrides: EmptyObject, is_reasoning: bool, webpage_urls: [&'a str; 0] },
+}
+
+#[derive(Serialize)]
+struct EmptyObject {}
+
+/// A common screen.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeviceEnvInfo {
+    dark_mode_enabled: bool,
+    device_pixel_ratio: u8,
+    screen_width: u16,
+    screen_height: u16,
+    viewport_width: u16,
+    viewport_height: u16,
+}
+
+const DEVICE: DeviceEnvInfo = DeviceEnvInfo {
+    dark_mode_enabled: false,
+    device_pixel_ratio: 2,
+    screen_width: 1920,
+    screen_height: 1080,
+    viewport_width: 1280,
+    viewport_height: 900,
+};
+
+impl<'a> ChatBody<'a> {
+    fn new(turn: &TurnRequest<'a>) -> Self {
+        let (mode_id, model_name, model_mode) = match turn.mode {
+            Mode::Id(id) => (Some(id.as_ref()), None, None),
+            Mode::Pair { model_name, model_mode } => (None, Some(model_name.as_str()), Some(model_mode.as_str())),
+        };
+        let (response_metadata, generation) = match model_name {
+            None => (
+                json!({}),
+                Generation::Modes { collection_ids: [], disabled_connector_ids: [], device_env_info: DEVICE },
+            ),
+            Some(name) => (
+                json!({"requestModelDetails": {"modelId": name}}),
+                Generation::Pairs { tool_overrides: EmptyObject {}, is_reasoning: false, webpage_urls: [] },
+            ),
+        };
+        Self {
+            temporary: turn.parent.is_none().then_some(turn.temporary),
+            mode_id,
+            model_name,
+            model_mode,
+            message: turn.message,
+            parent_response_id: turn.parent.and_then(|parent| parent.response_id),
+            custom_personality: turn.instructions.filter(|text| !text.is_empty()),
+            file_attachments: turn.attachments,
+            image_attachments: [],
+            disable_search: !turn.search,
+            enable_image_generation: true,
+            return_image_bytes: false,
+            return_raw_grok_in_xai_request: false,
+            enable_image_streaming: true,
+            image_generation_count: 2,
+            force_concise: false,
+            // A second alternative is never shown.
+            enable_side_by_side: false,
+            force_side_by_side: false,
+            send_final_metadata: true,
+            // Suggestions for the next question are for the web page; nobody here would show them.
+            disable_text_follow_ups: true,
+            response_metadata,
+            // What the account's owner said in other chats must not reach a client's answer.
+            disable_memory: true,
+            is_async_chat: false,
+            disable_self_harm_short_circuit: false,
+            generation,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Generated images: which of their states may be shown, once each, and how (UPSTREAM.md 9.1).
+
+use crate::event::ImageProgress;
+
+/// Images kept per answer; the upstream makes a handful.
+const IMAGES_LIMIT: usize = 64;
+
+const ASSETS_ORIGIN: &str = "https://assets.grok.com/";
+
+/// The images of one answer.
+#[derive(Debug)]
+pub(super) struct Images {
+    assets_url: String,
+    /// Markdown that waits to be written.
+    ready: Vec<String>,
+    /// Targets written or waiting: an image is told in several places.
+    known: Vec<String>,
+    /// Targets that must not be shown, wherever else they are told.
+    withheld: Vec<String>,
+    stored: Vec<ImageProgress>,
+    is_announced: bool,
+    is_failed: bool,
+}
+
+/// Why no image came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ImageTrouble {
+    Moderated,
+    Failed,
+}
+
+impl Images {
+    pub(super) fn new(assets_url: String) -> Self {
+        Self {
+            assets_url,
+            ready: Vec::new(),
+            known: Vec::new(),
+            withheld: Vec::new(),
+            stored: Vec::new(),
+            is_announced: false,
+            is_failed: false,
+        }
+    }
+
+    /// An image is to come.
+    pub(super) fn announce(&mut self) {
+        self.is_announced = true;
+    }
+
+    /// Takes note of a state; the last one of a good image becomes ready to be shown.
+    pub(super) fn progress(&mut self, image: &ImageProgress) {
+        self.is_announced = true;
+        let target = self.target(&image.url);
+        if image.moderated {
+            if let Some(target) = target && self.withheld.len() < IMAGES_LIMIT {
+                self.withheld.push(target);
+            }
+            return;
+        }
+        if !image.is_last() {
+            return;
+        }
+        let Some(target) = target else {
+            self.is_failed |= !is_moderation(image.error.as_deref());
+            return;
+        };
+        if !self.withheld.contains(&target) && !self.known.contains(&target) && self.known.len() < IMAGES_LIMIT {
+            self.ready.push(image_markdown(&image.title, &target));
+            self.known.push(target);
+        }
+    }
+
+    pub(super) fn take_ready(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Keeps an image of the stored answer until the stream has ended: a later frame may still withhold it.
+    pub(super) fn keep_stored(&mut self, image: ImageProgress) {
+        if self.stored.len() < IMAGES_LIMIT {
+            self.stored.push(image);
+        }
+    }
+
+    /// As [`Self::keep_stored`], for bare addresses; the paths of partial images are passed over.
+    pub(super) fn keep_stored_urls(&mut self, urls: &[String]) {
+        for url in urls.iter().filter(|url| !url.contains("-part-") && self.target(url).is_some()).cloned().collect::<Vec<_>>() {
+            self.keep_stored(ImageProgress { url, is_final: true, ..ImageProgress::default() });
+        }
+    }
+
+    pub(super) fn has_stored(&self) -> bool {
+        self.stored.iter().any(ImageProgress::is_last)
+    }
+
+    /// Makes the stored answer's images ready that the stream did not show.
+    pub(super) fn use_stored(&mut self) {
+        let stored = std::mem::take(&mut self.stored);
+        // What is withheld anywhere is withheld everywhere, so all refusals are read first.
+        for image in stored.iter().filter(|image| image.moderated).chain(stored.iter().filter(|image| !image.moderated)) {
+            self.progress(image);
+        }
+        self.stored = stored;
+    }
+
+    /// Why no image came, if one was to come. An announced image that never came was taken out by moderation.
+    pub(super) fn trouble(&self) -> Option<ImageTrouble> {
+        if !self.known.is_empty() || !self.is_announced {
+            return None;
+        }
+        Some(if self.is_failed { ImageTrouble::Failed } else { ImageTrouble::Moderated })
+    }
+
+    /// Where an image is to be fetched: paths are those of the assets host. Other schemes are no images (`prompt://`) or not to
+    /// be passed on (`data:`).
+    fn target(&self, url: &str) -> Option<String> {
+        let url = url.trim();
+        let path = url.strip_prefix(ASSETS_ORIGIN).unwrap_or(url);
+        if path.starts_with("https://") || path.starts_with("http://") {
+            return link_target(path);
+        }
+        let path = path.trim_start_matches('/');
+        if path.is_empty() || path.contains(':') {
+            return None;
+        }
+        Some(format!("{}/{}", self.assets_url.trim_end_matches('/'), escape_target(path)))
+    }
+}
+
+/// Checks of prompt and picture (UPSTREAM.md 9.1, `systemErrCode`).
+fn is_moderation(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some(
+            "1001" | "1002" | "1003" | "1004" | "ERR_CHECK_IMAGE_PROMPT" | "ERR_SUGGEST_MOD_RULES" | "ERR_CHECK_FINAL_IMAGE"
+                | "ERR_CHECK_IMAGE"
+        )
+    )
+}
+
+/// A web address as a Markdown link target; anything but http and https has none.
+pub(super) fn link_target(url: &str) -> Option<String> {
+    let url = url.trim();
+    (url.starts_with("https://") || url.starts_with("http://")).then(|| escape_target(url))
+}
+
+/// Encodes what would end a Markdown link target.
+fn escape_target(target: &str) -> String {
+    let mut escaped = String::with_capacity(target.len());
+    for character in target.chars() {
+        match character {
+            '(' => escaped.push_str("%28"),
+            ')' => escaped.push_str("%29"),
+            '<' => escaped.push_str("%3C"),
+            '>' => escaped.push_str("%3E"),
+            '"' => escaped.push_str("%22"),
+            '\\' => escaped.push_str("%5C"),
+            _ if character.is_whitespace() => escaped.push_str("%20"),
+            _ if character.is_control() => {}
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+pub(super) fn image_markdown(title: &str, target: &str) -> String {
+    let title: String = title
+        .chars()
+        .map(|character| if matches!(character, '[' | ']' | '\\') || character.is_control() { ' ' } else { character })
+        .collect();
+    let title = title.trim();
+    format!("![{}]({target})", if title.is_empty() { "image" } else { title })
+}

@@ -1,0 +1,220 @@
+//! The visible answer: markup to Markdown (UPSTREAM.md 6).
+
+use std::collections::HashMap;
+
+use super::ChatEvent;
+use super::images::{ImageTrouble, Images, image_markdown, link_target};
+use super::visible::VisibleText;
+use crate::event::{Card, CardKind, ImageProgress};
+use crate::markup::{MarkupEvent, MarkupScanner};
+
+/// Cards kept per answer; real answers have a few dozen.
+const CARDS_LIMIT: usize = 4096;
+
+/// Longer than the fences that documents hold themselves. The document's text is not known when its fence is opened.
+const FENCE: &str = "````";
+
+/// The visible answer as it is written.
+#[derive(Debug)]
+pub(super) struct Page {
+    visible: VisibleText,
+    images: Images,
+    cards: HashMap<String, CardKind>,
+    /// Addresses in the order of first use; a citation's number is its place here.
+    cited: Vec<String>,
+    /// An image or a document was the last thing written: what follows starts a paragraph of its own.
+    is_behind_block: bool,
+    /// Inside a fenced document nothing else may be written.
+    is_in_document: bool,
+}
+
+impl Page {
+    pub(super) fn new(assets_url: String) -> Self {
+        Self {
+            visible: VisibleText::default(),
+            images: Images::new(assets_url),
+            cards: HashMap::new(),
+            cited: Vec::new(),
+            is_behind_block: false,
+            is_in_document: false,
+        }
+    }
+
+    /// Takes over what an earlier stream showed, to be skipped.
+    pub(super) fn skip_shown(&mut self, previous: Self) {
+        self.visible = VisibleText::skipping(previous.visible);
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.visible.text()
+    }
+
+    /// Nothing was shown yet.
+    pub(super) fn is_blank(&self) -> bool {
+        self.visible.text().is_empty()
+    }
+
+    /// There is more than white space.
+    pub(super) fn has_content(&self) -> bool {
+        !self.visible.text().trim().is_empty()
+    }
+
+    pub(super) fn has_diverged(&self) -> bool {
+        self.visible.has_diverged()
+    }
+
+    pub(super) fn add_card(&mut self, card: Card) {
+        if self.cards.len() < CARDS_LIMIT || self.cards.contains_key(&card.id) {
+            self.cards.insert(card.id, card.kind);
+        }
+    }
+
+    /// Writes one piece of scanned text.
+    pub(super) fn markup(&mut self, event: MarkupEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
+        match event {
+            MarkupEvent::Text(text) => self.inline(text, out),
+            MarkupEvent::Citation { card_id }
+            | MarkupEvent::SearchedImage { card_id }
+            | MarkupEvent::OtherCard { card_id } => self.reference(card_id, out),
+            // Generated images show when they are ready, which is seldom when their tag is.
+            MarkupEvent::GeneratedImage { .. } | MarkupEvent::ToolCardRemoved => {}
+            MarkupEvent::ArtifactStart { title, language } => self.begin_document(title, language, out),
+            MarkupEvent::ArtifactText(text) => self.visible.write(text, out),
+            MarkupEvent::ArtifactEnd => self.end_document(out),
+        }
+    }
+
+    fn inline(&mut self, text: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if self.is_behind_block && !text.is_empty() {
+            self.is_behind_block = false;
+            if !text.starts_with('\n') {
+                self.visible.write("\n\n", out);
+            }
+        }
+        self.visible.write(text, out);
+    }
+
+    /// A card that is not known yet renders to nothing: text is not held back for it.
+    fn reference(&mut self, card_id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let markdown = match self.cards.get(card_id) {
+            Some(CardKind::Citation { url }) => link_target(url).map(|target| {
+                let number = citation_number(&mut self.cited, &target);
+                format!("[[{number}]]({target})")
+            }),
+            Some(CardKind::SearchedImage { url, title }) => link_target(url).map(|target| image_markdown(title, &target)),
+            Some(CardKind::GeneratedImage(_) | CardKind::Other) | None => None,
+        };
+        if let Some(markdown) = markdown {
+            self.inline(&markdown, out);
+        }
+    }
+
+    fn begin_document(&mut self, title: &str, language: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.begin_block(out);
+        if !title.is_empty() {
+            self.visible.write(&format!("**{title}**\n\n"), out);
+        }
+        self.visible.write(&format!("{FENCE}{language}\n"), out);
+        self.is_in_document = true;
+    }
+
+    fn end_document(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if !self.visible.said().ends_with('\n') {
+            self.visible.write("\n", out);
+        }
+        self.visible.write(FENCE, out);
+        self.is_behind_block = true;
+        self.is_in_document = false;
+        self.show_ready_images(out);
+    }
+
+    /// Makes sure that what follows starts a paragraph.
+    fn begin_block(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.is_behind_block = false;
+        let said = self.visible.said();
+        let gap = match said {
+            "" => "",
+            _ if said.ends_with("\n\n") => "",
+            _ if said.ends_with('\n') => "\n",
+            _ => "\n\n",
+        };
+        self.visible.write(gap, out);
+    }
+
+    pub(super) fn announce_image(&mut self) {
+        self.images.announce();
+    }
+
+    pub(super) fn image(&mut self, image: &ImageProgress, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.images.progress(image);
+        self.show_ready_images(out);
+    }
+
+    fn show_ready_images(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if self.is_in_document {
+            return;
+        }
+        for markdown in self.images.take_ready() {
+            self.begin_block(out);
+            self.visible.write(&markdown, out);
+            self.is_behind_block = true;
+        }
+    }
+
+    /// Keeps what the stored answer knows about cards and images until the stream has ended.
+    pub(super) fn add_stored_images(&mut self, cards: Vec<Card>, urls: &[String]) {
+        for card in cards {
+            match &card.kind {
+                CardKind::GeneratedImage(Some(image)) => self.images.keep_stored(image.clone()),
+                CardKind::GeneratedImage(None) => self.images.announce(),
+                _ => {}
+            }
+            self.add_card(card);
+        }
+        self.images.keep_stored_urls(urls);
+    }
+
+    pub(super) fn has_stored_images(&self) -> bool {
+        self.images.has_stored()
+    }
+
+    pub(super) fn show_stored_images(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.images.use_stored();
+        self.show_ready_images(out);
+    }
+
+    /// One line about images that did not come, if none came.
+    pub(super) fn show_image_trouble(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let line = match self.images.trouble() {
+            None => return,
+            Some(ImageTrouble::Moderated) => "*The upstream's moderation withheld the image.*",
+            Some(ImageTrouble::Failed) => "*The upstream could not make the image.*",
+        };
+        self.begin_block(out);
+        self.visible.write(line, out);
+    }
+
+    /// The text that a whole message would have shown, with the cards known now and without generated images.
+    pub(super) fn render_whole(&self, message: &str) -> String {
+        let mut page = Page::new(String::new());
+        page.cards.clone_from(&self.cards);
+        let mut scanner = MarkupScanner::new();
+        scanner.push(message, |event| page.markup(event, &mut |_| {}));
+        scanner.finish(|event| page.markup(event, &mut |_| {}));
+        page.visible.text().to_owned()
+    }
+
+    /// Shows what `whole` has beyond the text, if the text is its beginning.
+    pub(super) fn complete_with(&mut self, whole: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
+        self.visible.complete_with(whole, out)
+    }
+}
+
+/// The number of a source: its place in the order of first use.
+fn citation_number(cited: &mut Vec<String>, target: &str) -> usize {
+    if let Some(index) = cited.iter().position(|known| known == target) {
+        return index + 1;
+    }
+    cited.push(target.to_owned());
+    cited.len()
+}
