@@ -11,6 +11,8 @@ fn main() -> ExitCode {
         Ok(mode) => mode,
         Err(error) => return fail(&error),
     };
+    // As many open files as the system allows; where it does not, the present limit serves.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),

@@ -33,7 +33,9 @@ const FINGERPRINT_LENGTH: usize = 12;
 pub(crate) enum SecretError {
     #[error("cannot {action} {}: {source}", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("{origin} is not a key: 32 bytes as base64 or hexadecimal are expected, such as `openssl rand -base64 32` prints")]
+    #[error(
+        "{origin} is not a key: 32 bytes as base64 or hexadecimal are expected, such as `openssl rand -base64 32` prints"
+    )]
     BadKey { origin: String },
     #[error(
         "{origin} is not the key that sealed the account tokens in {}: put the right key back; to give the stored tokens up \
@@ -99,7 +101,8 @@ impl Cipher {
     pub(crate) fn seal(&self, plain: &str, context: &str) -> String {
         let nonce: [u8; NONCE_LENGTH] = random_array();
         let payload = Payload { msg: plain.as_bytes(), aad: context.as_bytes() };
-        let sealed = self.aead.encrypt(&XNonce::from(nonce), payload).expect("only texts beyond 256 GB cannot be sealed");
+        let sealed =
+            self.aead.encrypt(&XNonce::from(nonce), payload).expect("only texts beyond 256 GB cannot be sealed");
         STANDARD.encode([nonce.as_slice(), sealed.as_slice()].concat())
     }
 
@@ -188,8 +191,11 @@ fn load_or_create_key(data_dir: &Path, path: &Path, has_sealed_data: bool) -> Re
         return Err(SecretError::KeyMissing { data_dir: data_dir.to_owned() });
     }
     let key = random_array();
-    write_private(path, format!("{}\n", STANDARD.encode(key)).as_bytes())
-        .map_err(|source| SecretError::File { action: "write", path: path.to_owned(), source })?;
+    write_private(path, format!("{}\n", STANDARD.encode(key)).as_bytes()).map_err(|source| SecretError::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(key)
 }
 
@@ -282,7 +288,12 @@ mod tests {
     #[test]
     fn a_key_is_read_in_the_forms_that_tools_print() {
         let key: [u8; 32] = std::array::from_fn(|index| 255 - u8::try_from(index).unwrap());
-        for text in [STANDARD.encode(key), URL_SAFE_NO_PAD.encode(key), hexadecimal(&key), format!(" {}\n", STANDARD.encode(key))] {
+        for text in [
+            STANDARD.encode(key),
+            URL_SAFE_NO_PAD.encode(key),
+            hexadecimal(&key),
+            format!(" {}\n", STANDARD.encode(key)),
+        ] {
             assert_eq!(parse_key(&text), Some(key), "{text}");
         }
         for text in ["", "short", &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])] {

@@ -126,13 +126,13 @@ pub fn classify_http(status: u16, content_type: Option<&str>, body: &[u8]) -> Fa
     if text.starts_with('<') || content_type.is_some_and(|value| value.to_ascii_lowercase().contains("html")) {
         return classify_page(status, text);
     }
-    let StatusBody { code, message } = StatusBody::read(text);
+    let StatusBody { code, message, is_json } = StatusBody::read(text);
     let words = message.to_ascii_lowercase();
     let kind = if is_challenge(&words) {
         FailureKind::Exit(ExitTrouble::Challenge)
     } else if let Some(kind) = judge_words(&words, code.as_deref()) {
         kind
-    } else if status == 403 && code.is_none() {
+    } else if status == 403 && !is_json {
         // Nothing, or a bare word such as `Forbidden`: the address is distrusted.
         FailureKind::Exit(ExitTrouble::Refused)
     } else {
@@ -251,7 +251,9 @@ fn says_none_left(words: &str) -> bool {
         return true;
     }
     // "0 remaining", but not "10 remaining".
-    words.match_indices("0 remaining").any(|(index, _)| !words[..index].ends_with(|before: char| before.is_ascii_digit()))
+    words
+        .match_indices("0 remaining")
+        .any(|(index, _)| !words[..index].ends_with(|before: char| before.is_ascii_digit()))
 }
 
 fn judge_code(code: Option<&str>) -> Option<FailureKind> {
@@ -283,26 +285,23 @@ fn judge_status(status: u16) -> Option<FailureKind> {
 struct StatusBody {
     code: Option<String>,
     message: String,
+    is_json: bool,
 }
 
 impl StatusBody {
     fn read(text: &str) -> Self {
         let Ok(body) = serde_json::from_str::<Value>(text) else {
-            return Self { code: None, message: text.to_owned() };
+            return Self { code: None, message: text.to_owned(), is_json: false };
         };
         let status = match body.get("error") {
-            Some(Value::String(message)) => {
-                return Self { code: code_text(body.get("code")), message: message.clone() };
-            }
-            Some(error @ Value::Object(_)) => error,
+            Some(error @ (Value::Object(_) | Value::String(_))) => error,
             _ => &body,
         };
-        let message = status.get("message").and_then(Value::as_str).unwrap_or_default();
-        let code = code_text(status.get("code"));
-        if message.is_empty() && code.is_none() {
-            return Self { code, message: text.to_owned() };
-        }
-        Self { code, message: message.to_owned() }
+        let code = code_text(status.get("code")).or_else(|| code_text(body.get("code")));
+        let message = status.as_str().or_else(|| status.get("message")?.as_str()).unwrap_or_default();
+        // Of a body in another shape, all of it is shown.
+        let message = if message.is_empty() && code.is_none() { text } else { message };
+        Self { code, message: message.to_owned(), is_json: true }
     }
 }
 
@@ -322,7 +321,9 @@ fn presentable(message: &str) -> String {
         end -= 1;
     }
     let mut bounded = String::with_capacity(end);
-    for word in message[..end].split_inclusive(|character: char| character.is_whitespace() || ",;\"'".contains(character)) {
+    for word in
+        message[..end].split_inclusive(|character: char| character.is_whitespace() || ",;\"'".contains(character))
+    {
         bounded.push_str(&without_credential(word));
     }
     bounded.retain(|character| character == '\n' || !character.is_control());
@@ -338,7 +339,8 @@ fn without_credential(word: &str) -> Cow<'_, str> {
         .chain(word.find("eyJ"))
         .min();
     let Some(start) = secret_start else { return Cow::Borrowed(word) };
-    let tail_start = word.trim_end_matches(|character: char| character.is_whitespace() || ",;\"'".contains(character)).len();
+    let tail_start =
+        word.trim_end_matches(|character: char| character.is_whitespace() || ",;\"'".contains(character)).len();
     Cow::Owned(format!("{}{HIDDEN}{}", &word[..start], &word[tail_start.max(start)..]))
 }
 

@@ -108,9 +108,8 @@ impl FrameSplitter {
     /// End of body: settles the last line. Whole objects were handed over when their last byte came, newline or not, so what is
     /// still here is half an object, and is counted as skipped.
     pub fn finish(&mut self, frame: impl FnMut(&str)) {
-        // A closing newline makes the end of the body the end of the line; it is one byte and cannot pass the limit.
-        let settled = self.push(b"\n", frame);
-        debug_assert!(settled.is_ok(), "a newline never makes an object longer");
+        // The end of the body is the end of the line.
+        self.push(b"\n", frame).expect("a newline ends an object and never makes it longer");
     }
 
     /// Lines and objects that could not be read: not JSON, cut by a newline, or not UTF-8.
@@ -172,21 +171,22 @@ impl FrameSplitter {
         frame: &mut impl FnMut(&str),
     ) -> Result<&'a [u8], FrameTooLong> {
         let (taken, stop) = nesting.scan(rest);
-        if self.carry.len() + taken > self.limit_bytes {
-            self.carry = Vec::new();
-            self.skipped += 1;
-            self.place = Place::Skipping;
-            return Err(FrameTooLong { limit_bytes: self.limit_bytes });
-        }
+        let is_too_long = self.carry.len() + taken > self.limit_bytes;
         match stop {
-            Stop::Closed => {
-                self.place = Place::Between;
-                self.hand_over(&rest[..taken], frame);
-            }
             Stop::Newline => {
                 self.place = Place::Between;
                 self.carry.clear();
                 self.skipped += 1;
+            }
+            Stop::Closed | Stop::OutOfBytes(_) if is_too_long => {
+                self.carry = Vec::new();
+                self.place = Place::Skipping;
+                self.skipped += 1;
+                return Err(FrameTooLong { limit_bytes: self.limit_bytes });
+            }
+            Stop::Closed => {
+                self.place = Place::Between;
+                self.hand_over(&rest[..taken], frame);
             }
             Stop::OutOfBytes(nesting) => {
                 self.carry.extend_from_slice(&rest[..taken]);
@@ -225,36 +225,31 @@ impl Nesting {
     /// cannot close an object.
     fn scan(mut self, bytes: &[u8]) -> (usize, Stop) {
         let mut index = 0;
-        while index < bytes.len() {
+        while let Some(&byte) = bytes.get(index) {
+            index += 1;
+            if byte == b'\n' {
+                return (index, Stop::Newline);
+            }
             if self.escaped {
                 self.escaped = false;
-                index += 1;
-                continue;
-            }
-            if self.in_string {
-                let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', &bytes[index..]) else { break };
-                index += found;
-                match bytes[index] {
+            } else if self.in_string {
+                match byte {
                     b'"' => self.in_string = false,
                     b'\\' => self.escaped = true,
-                    _ => return (index + 1, Stop::Newline),
+                    _ => index += memchr::memchr3(b'"', b'\\', b'\n', &bytes[index..]).unwrap_or(bytes.len() - index),
                 }
-                index += 1;
-                continue;
-            }
-            let byte = bytes[index];
-            index += 1;
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' => self.depth += 1,
-                b'}' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return (index, Stop::Closed);
+            } else {
+                match byte {
+                    b'"' => self.in_string = true,
+                    b'{' => self.depth += 1,
+                    b'}' => {
+                        self.depth -= 1;
+                        if self.depth == 0 {
+                            return (index, Stop::Closed);
+                        }
                     }
+                    _ => {}
                 }
-                b'\n' => return (index, Stop::Newline),
-                _ => {}
             }
         }
         (bytes.len(), Stop::OutOfBytes(self))

@@ -3,23 +3,22 @@
 //! One scanner serves one channel: thinking and answer alternate while a tag is open in one of them. Ordinary `<` passes with no
 //! more delay than it takes to see that it begins no tag of ours.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// A render tag longer than this is not one: it is released as ordinary text.
 const RENDER_LIMIT_BYTES: usize = 16 * 1024;
 
 const RENDER_CLOSING: &str = "</grok:render>";
 const TOOL_CARD_CLOSING: &str = "</xai:tool_usage_card>";
-const ARTIFACT_CLOSING: &str = "</xaiArtifact>";
 
 /// The beginnings of tags that are looked for. Only the artifact's name is written in more than one letter case.
 const BEGINNINGS: [(&str, Beginning); 6] = [
     ("<grok:render", Beginning::Opening(Tag::Render)),
     ("<xai:tool_usage_card", Beginning::Opening(Tag::ToolCard)),
     ("<xaiArtifact", Beginning::Opening(Tag::Artifact)),
-    ("</grok:render", Beginning::StrayClosing),
-    ("</xai:tool_usage_card", Beginning::StrayClosing),
-    ("</xaiArtifact", Beginning::StrayClosing),
+    ("</grok:render", Beginning::Closing(Tag::Render)),
+    ("</xai:tool_usage_card", Beginning::Closing(Tag::ToolCard)),
+    ("</xaiArtifact", Beginning::Closing(Tag::Artifact)),
 ];
 
 /// What the scanner found.
@@ -54,7 +53,7 @@ pub enum MarkupEvent<'a> {
         /// A language name for a fenced block, possibly empty.
         language: &'a str,
     },
-    /// A piece of the document.
+    /// A piece of the document. Cards are found in documents too, but have no place to show there.
     ArtifactText(&'a str),
     /// The document ends.
     ArtifactEnd,
@@ -70,6 +69,8 @@ pub struct MarkupScanner {
     held: String,
     /// How much of `held` is the opening tag while its body is being read.
     open_tag_length: usize,
+    /// Between the tags of a document.
+    in_document: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,14 +81,10 @@ enum State {
     Name,
     /// Behind an opening tag's name, up to its `>`.
     Attributes { tag: Tag, in_quotes: bool },
-    /// Behind the name of a closing tag that closes nothing.
-    Closing,
+    /// Behind the name of a closing tag: the end of a document, or a tag that closes nothing.
+    Closing(Tag),
     /// Between opening and closing tag, all of it dropped.
     Body(Tag),
-    /// Inside a document.
-    Artifact,
-    /// Inside a document; `held` is the beginning of its closing tag.
-    ArtifactClosing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +97,7 @@ enum Tag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beginning {
     Opening(Tag),
-    StrayClosing,
+    Closing(Tag),
 }
 
 impl MarkupScanner {
@@ -117,10 +114,8 @@ impl MarkupScanner {
                 State::Text => self.text(rest, &mut event),
                 State::Name => self.name(rest, &mut event),
                 State::Attributes { tag, in_quotes } => self.attributes(tag, in_quotes, rest, &mut event),
-                State::Closing => self.closing(rest, &mut event),
+                State::Closing(tag) => self.closing(tag, rest, &mut event),
                 State::Body(tag) => self.body(tag, rest, &mut event),
-                State::Artifact => self.artifact(rest, &mut event),
-                State::ArtifactClosing => self.artifact_closing(rest, &mut event),
             };
         }
     }
@@ -128,16 +123,11 @@ impl MarkupScanner {
     /// End of the text: what only may have been a tag is released, what was one and is not closed is dropped.
     pub fn finish(&mut self, mut event: impl FnMut(MarkupEvent<'_>)) {
         match self.state {
-            State::Text | State::Attributes { .. } | State::Closing | State::Body(_) => {}
             // A whole name is a tag that was cut; anything shorter is undecided and so it is text.
-            State::Name if beginning(&self.held).is_some() => {}
-            State::Name => event(MarkupEvent::Text(&self.held)),
-            State::Artifact => event(MarkupEvent::ArtifactEnd),
-            State::ArtifactClosing => {
-                event(MarkupEvent::ArtifactText(&self.held));
-                event(MarkupEvent::ArtifactEnd);
-            }
+            State::Name if beginning(&self.held).is_none() => self.release(&mut event),
+            State::Name | State::Text | State::Attributes { .. } | State::Closing(_) | State::Body(_) => {}
         }
+        self.end_document(&mut event);
         self.enter(State::Text);
     }
 
@@ -147,16 +137,17 @@ impl MarkupScanner {
     }
 
     fn text<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
-        let Some(start) = memchr(b'<', rest.as_bytes()) else {
-            event(MarkupEvent::Text(rest));
+        let start = memchr_iter(b'<', rest.as_bytes()).find(|start| could_be_tag(&rest.as_bytes()[*start..]));
+        let (text, tag) = rest.split_at(start.unwrap_or(rest.len()));
+        if !text.is_empty() {
+            event(text_event(self.in_document, text));
+        }
+        if tag.is_empty() {
             return "";
-        };
-        if start > 0 {
-            event(MarkupEvent::Text(&rest[..start]));
         }
         self.enter(State::Name);
         self.held.push('<');
-        &rest[start + 1..]
+        &tag[1..]
     }
 
     fn name<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
@@ -166,7 +157,7 @@ impl MarkupScanner {
             {
                 self.state = match beginning {
                     Beginning::Opening(tag) => State::Attributes { tag, in_quotes: false },
-                    Beginning::StrayClosing => State::Closing,
+                    Beginning::Closing(tag) => State::Closing(tag),
                 };
                 return &rest[index..];
             }
@@ -183,8 +174,14 @@ impl MarkupScanner {
 
     /// Gives back what was held as ordinary text.
     fn release(&mut self, event: &mut impl FnMut(MarkupEvent<'_>)) {
-        event(MarkupEvent::Text(&self.held));
+        event(text_event(self.in_document, &self.held));
         self.enter(State::Text);
+    }
+
+    fn end_document(&mut self, event: &mut impl FnMut(MarkupEvent<'_>)) {
+        if std::mem::take(&mut self.in_document) {
+            event(MarkupEvent::ArtifactEnd);
+        }
     }
 
     fn attributes<'t>(
@@ -221,6 +218,9 @@ impl MarkupScanner {
         let is_self_closing = self.held.ends_with("/>");
         match tag {
             Tag::Artifact => {
+                // A document that begins inside another one shows that the other's end is missing.
+                self.end_document(event);
+                self.in_document = !is_self_closing;
                 event(MarkupEvent::ArtifactStart {
                     title: attribute(&self.held, "title").unwrap_or_default(),
                     language: language(attribute(&self.held, "contentType").unwrap_or_default()),
@@ -228,7 +228,7 @@ impl MarkupScanner {
                 if is_self_closing {
                     event(MarkupEvent::ArtifactEnd);
                 }
-                self.enter(if is_self_closing { State::Text } else { State::Artifact });
+                self.enter(State::Text);
             }
             Tag::Render | Tag::ToolCard if is_self_closing => self.tag_closed(tag, event),
             Tag::Render | Tag::ToolCard => {
@@ -241,7 +241,9 @@ impl MarkupScanner {
     fn body<'t>(&mut self, tag: Tag, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
         // Where the limit falls must not depend on how the text was cut.
         let (closing, readable) = match tag {
-            Tag::Render => (RENDER_CLOSING, rest.ceil_char_boundary(RENDER_LIMIT_BYTES.saturating_sub(self.held.len()))),
+            Tag::Render => {
+                (RENDER_CLOSING, rest.ceil_char_boundary(RENDER_LIMIT_BYTES.saturating_sub(self.held.len())))
+            }
             Tag::ToolCard | Tag::Artifact => (TOOL_CARD_CLOSING, rest.len()),
         };
         let mut start = 0;
@@ -275,10 +277,13 @@ impl MarkupScanner {
         self.enter(State::Text);
     }
 
-    /// Behind `</grok:render` and the like with nothing open: markup without meaning, unless it is no tag after all.
-    fn closing<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
+    /// Behind `</grok:render` and the like. Closing tags that close nothing are markup without meaning, and dropped.
+    fn closing<'t>(&mut self, tag: Tag, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
         for (index, character) in rest.char_indices() {
             if character == '>' {
+                if tag == Tag::Artifact {
+                    self.end_document(event);
+                }
                 self.enter(State::Text);
                 return &rest[index + 1..];
             }
@@ -290,58 +295,39 @@ impl MarkupScanner {
         }
         ""
     }
+}
 
-    fn artifact<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
-        let Some(start) = memchr(b'<', rest.as_bytes()) else {
-            event(MarkupEvent::ArtifactText(rest));
-            return "";
-        };
-        if start > 0 {
-            event(MarkupEvent::ArtifactText(&rest[..start]));
-        }
-        self.enter(State::ArtifactClosing);
-        self.held.push('<');
-        &rest[start + 1..]
-    }
+fn text_event(in_document: bool, text: &str) -> MarkupEvent<'_> {
+    if in_document { MarkupEvent::ArtifactText(text) } else { MarkupEvent::Text(text) }
+}
 
-    fn artifact_closing<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
-        for (index, character) in rest.char_indices() {
-            self.held.push(character);
-            if self.held.len() == ARTIFACT_CLOSING.len() && starts_with_any_case(ARTIFACT_CLOSING, &self.held) {
-                event(MarkupEvent::ArtifactEnd);
-                self.enter(State::Text);
-                return &rest[index + 1..];
-            }
-            if !starts_with_any_case(ARTIFACT_CLOSING, &self.held) {
-                self.held.pop();
-                event(MarkupEvent::ArtifactText(&self.held));
-                self.enter(State::Artifact);
-                return &rest[index..];
-            }
-        }
-        ""
-    }
+/// Whether a tag of ours may begin here, as far as the text goes. Sorting out other `<` at once keeps text in one piece.
+fn could_be_tag(text: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|(name, _)| {
+        let common = name.len().min(text.len());
+        let behind = text.get(name.len());
+        is_prefix_of_name(name, &text[..common])
+            // White space beyond ASCII is looked at when the whole character is at hand.
+            && behind.is_none_or(|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>' | 0x0b | 0x80..))
+    })
 }
 
 /// The tag whose beginning is exactly `held`.
 fn beginning(held: &str) -> Option<Beginning> {
     BEGINNINGS
         .iter()
-        .find(|(name, _)| name.len() == held.len() && is_prefix_of_name(name, held))
+        .find(|(name, _)| name.len() == held.len() && is_prefix_of_name(name, held.as_bytes()))
         .map(|(_, beginning)| *beginning)
 }
 
 /// Whether some tag begins with `held`.
 fn may_begin(held: &str) -> bool {
-    BEGINNINGS.iter().any(|(name, _)| is_prefix_of_name(name, held))
+    BEGINNINGS.iter().any(|(name, _)| is_prefix_of_name(name, held.as_bytes()))
 }
 
-fn is_prefix_of_name(name: &str, held: &str) -> bool {
-    if name.ends_with("xaiArtifact") { starts_with_any_case(name, held) } else { name.starts_with(held) }
-}
-
-fn starts_with_any_case(text: &str, beginning: &str) -> bool {
-    text.as_bytes().get(..beginning.len()).is_some_and(|start| start.eq_ignore_ascii_case(beginning.as_bytes()))
+fn is_prefix_of_name(name: &str, beginning: &[u8]) -> bool {
+    let Some(start) = name.as_bytes().get(..beginning.len()) else { return false };
+    if name.ends_with("xaiArtifact") { start.eq_ignore_ascii_case(beginning) } else { start == beginning }
 }
 
 /// Shortens a text from its front to about `length` bytes, on a character boundary.

@@ -188,3 +188,65 @@ pub fn find(name: &str) -> Model {
 fn is_bare_mode(entry: &CatalogueEntry, name: &str) -> bool {
     entry.mode.eq_ignore_ascii_case(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_names_lead_to_modes() {
+        for (name, mode) in [
+            ("grok-3", "fast"),
+            ("grok-3-mini", "fast"),
+            ("grok-4.2", "auto"),
+            ("grok-4.2-fast", "fast"),
+            ("grok-expert", "expert"),
+            ("grok-auto", "auto"),
+            ("grok-fast", "fast"),
+            ("grok-heavy", "heavy"),
+            ("auto", "auto"),
+            ("fast", "fast"),
+            ("expert", "expert"),
+            ("heavy", "heavy"),
+            ("  Grok-Heavy\n", "heavy"),
+        ] {
+            assert_eq!(find(name).mode, Mode::Id(Cow::Borrowed(mode)), "{name}");
+            assert_eq!(find(name).id, name.trim(), "answers repeat the client's spelling");
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_their_own_modes() {
+        for name in ["grok-420-computer-use-sa", "gpt-4o", "build", "", "/", "a/b", "/MODEL_MODE_FAST", "\u{0}é"] {
+            let model = find(name);
+            assert_eq!((model.id.as_str(), model.mode.id(), model.reasoning), (name, name, None));
+        }
+    }
+
+    #[test]
+    fn older_pairs_count_for_the_mode_that_took_over() {
+        for (name, key) in [
+            ("grok-3/MODEL_MODE_GROK_3", "fast"),
+            ("grok-4/MODEL_MODE_FAST", "fast"),
+            ("grok-4-mini-thinking-tahoe/MODEL_MODE_GROK_4_MINI_THINKING", "fast"),
+            ("grok-4/MODEL_MODE_EXPERT", "expert"),
+            ("grok-4-1-thinking-1129/MODEL_MODE_GROK_4_1_THINKING", "expert"),
+            ("grok-4/MODEL_MODE_AUTO", "auto"),
+            ("grok-420/MODEL_MODE_GROK_420", "auto"),
+            ("grok-4-heavy/MODEL_MODE_HEAVY", "heavy"),
+            ("grok-9/MODEL_MODE_NEW", "MODEL_MODE_NEW"),
+        ] {
+            let mode = find(name).mode;
+            assert!(matches!(mode, Mode::Pair { .. }), "{name}");
+            assert_eq!(mode.id(), key, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_listed_model_is_found_and_listed_once() {
+        for entry in catalogue() {
+            assert_eq!(find(entry.id).mode.id(), entry.mode);
+            assert_eq!(catalogue().iter().filter(|other| other.id == entry.id).count(), 1);
+        }
+    }
+}

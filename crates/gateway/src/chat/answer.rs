@@ -74,9 +74,9 @@ pub(crate) struct Answer {
 }
 
 enum State {
-    Streaming(EventStream),
+    Streaming(Box<EventStream>),
     /// Everything has been told; the end is not.
-    Complete(EventStream),
+    Complete(Box<EventStream>),
     /// The turn is on its way to the disk, in a task of its own: an answer that is complete is kept even if its client leaves
     /// at the very end.
     Committing(JoinHandle<Result<(), StoreError>>),

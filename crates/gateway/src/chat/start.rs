@@ -166,7 +166,7 @@ impl ChatService {
                 show_search: ask.show_search,
                 assets_url: shared.assets_url.clone(),
             };
-            first_events(EventStream::new(body, context, options)).await
+            first_events(EventStream::boxed(body, context, options)).await
         };
         let (stream, events, complete) = match tokio::time::timeout(patience, opening).await {
             Ok(opened) => opened.map_err(AttemptError::Upstream)?,
@@ -191,7 +191,7 @@ pub(super) struct Started {
 /// The opened answer of one attempt.
 pub(super) struct Opened {
     pub(super) binding: Binding,
-    pub(super) stream: EventStream,
+    pub(super) stream: Box<EventStream>,
     pub(super) events: Vec<OwnedEvent>,
     /// The whole answer came at once.
     pub(super) complete: bool,
@@ -203,7 +203,9 @@ enum AttemptError {
 }
 
 /// Pulls until something is visible.
-async fn first_events(mut stream: EventStream) -> Result<(EventStream, Vec<OwnedEvent>, bool), UpstreamError> {
+async fn first_events(
+    mut stream: Box<EventStream>,
+) -> Result<(Box<EventStream>, Vec<OwnedEvent>, bool), UpstreamError> {
     let mut events = Vec::new();
     loop {
         let pulled = std::future::poll_fn(|context| {

@@ -63,16 +63,17 @@ enum Mended {
 }
 
 impl EventStream {
-    pub(super) fn new(body: AnswerBody, context: StreamContext, options: RenderOptions) -> Self {
+    /// Boxed, because it is handed from state to state and is large.
+    pub(super) fn boxed(body: AnswerBody, context: StreamContext, options: RenderOptions) -> Box<Self> {
         let clock = StreamClock::new(&context.settings);
-        Self {
+        Box::new(Self {
             source: Source::Body(body),
             splitter: FrameSplitter::new(FRAME),
             translator: Translator::new(options),
             context: Arc::new(context),
             mended: false,
             clock,
-        }
+        })
     }
 
     pub(super) fn translator(&self) -> &Translator {

@@ -9,7 +9,7 @@ use crate::secrets::hash_secret;
 use crate::store::api_keys::ApiKeyRow;
 
 /// Most keys that one call makes.
-pub(crate) const MAX_KEYS_AT_ONCE: usize = 500;
+const MAX_KEYS_AT_ONCE: usize = 500;
 
 /// What to change; `None` leaves as is.
 #[derive(Clone, Debug, Default)]

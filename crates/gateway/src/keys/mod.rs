@@ -19,7 +19,7 @@ use crate::settings::FieldError;
 use crate::store::api_keys::ApiKeyRow;
 use crate::store::{Store, StoreError};
 
-pub(crate) use change::{KeyPatch, MAX_KEYS_AT_ONCE};
+pub(crate) use change::KeyPatch;
 
 /// What a request needs to know of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

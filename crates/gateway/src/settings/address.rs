@@ -28,7 +28,8 @@ impl<'a> WebAddress<'a> {
             None => (None, authority),
         };
         let clean = text.bytes().all(|byte| byte.is_ascii_graphic());
-        let scheme_is_name = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+        let scheme_is_name = !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
         (clean && scheme_is_name && is_authority(authority)).then_some(Self { scheme, credentials, authority, rest })
     }
 
@@ -86,7 +87,8 @@ impl FromStr for Network {
             None => (text, None),
         };
         // An IPv4 address in its IPv6 form would give the length another meaning; it is refused rather than guessed at.
-        let address = address.parse::<IpAddr>().ok().filter(|address| address.to_canonical() == *address).ok_or(EXPECTED)?;
+        let address =
+            address.parse::<IpAddr>().ok().filter(|address| address.to_canonical() == *address).ok_or(EXPECTED)?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.unwrap_or(longest);
         if prefix > longest {
@@ -136,7 +138,8 @@ mod tests {
             ("https://a:1:2", None),
         ];
         for (text, expected) in cases {
-            let parts = WebAddress::parse(text).map(|address| (address.scheme, address.credentials, address.authority, address.rest));
+            let parts = WebAddress::parse(text)
+                .map(|address| (address.scheme, address.credentials, address.authority, address.rest));
             assert_eq!(parts, expected, "{text}");
         }
     }

@@ -4,7 +4,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::Settings;
-use super::fields::{FIELDS, Field, FieldError, Kind};
+use super::fields::{Field, FieldError, Kind};
+use super::table::FIELDS;
 
 /// What stands in the file: known settings and whatever else is there. Settings that are absent have their default.
 pub(crate) type Document = Map<String, Value>;
@@ -133,7 +134,8 @@ pub(crate) fn text_of(document: &Document) -> String {
             map.end()
         }
     }
-    let text = serde_json::to_string_pretty(&InTableOrder(document)).expect("JSON values under text names always serialise");
+    let text =
+        serde_json::to_string_pretty(&InTableOrder(document)).expect("JSON values under text names always serialise");
     text + "\n"
 }
 
@@ -159,7 +161,9 @@ mod tests {
 
     #[test]
     fn all_errors_are_told_at_once_and_never_the_value() {
-        let errors = settings_of(&document(json!({ "request_timeout": 0, "proxy_url": "://me:secret@", "share_mode": "off" }))).unwrap_err();
+        let errors =
+            settings_of(&document(json!({ "request_timeout": 0, "proxy_url": "://me:secret@", "share_mode": "off" })))
+                .unwrap_err();
         let mut paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
         paths.sort_unstable();
         assert_eq!(paths, ["/proxy_url", "/request_timeout"]);
@@ -186,7 +190,8 @@ mod tests {
     fn a_patch_replaces_removes_and_refuses_what_is_no_setting() {
         let before = document(json!({ "show_search": false, "max_attempts": 2, "old/name": 1 }));
 
-        let after = patched(&before, &document(json!({ "show_search": null, "max_attempts": 1, "old/name": null }))).unwrap();
+        let after =
+            patched(&before, &document(json!({ "show_search": null, "max_attempts": 1, "old/name": null }))).unwrap();
         assert_eq!(after, document(json!({ "max_attempts": 1 })));
 
         let errors = patched(&before, &document(json!({ "old/name": 2, "nonsense": null }))).unwrap_err();

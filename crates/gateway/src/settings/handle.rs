@@ -99,7 +99,8 @@ impl SettingsHandle {
         keep_private(path);
         let salt = random_token(16);
         let version = version_of(&salt, &document);
-        let mut file = FileState { stamp: Stamp::of(path).ok(), bytes_hash: hash_secret(&bytes), ..FileState::default() };
+        let mut file =
+            FileState { stamp: Stamp::of(path).ok(), bytes_hash: hash_secret(&bytes), ..FileState::default() };
         file.warn_about_unknown(path, &document);
         let snapshot = Snapshot { settings: Arc::new(settings), document, version: version.clone() };
         let shared = Shared {
@@ -118,7 +119,8 @@ impl SettingsHandle {
         Arc::clone(&self.shared.snapshot.load().settings)
     }
 
-    /// Names the state of the document; another document has another version.
+    /// Names the state of the document; another document has another version. Outside of tests it is told with the values.
+    #[cfg(test)]
     pub(crate) fn version(&self) -> String {
         self.shared.snapshot.load().version.clone()
     }
@@ -253,7 +255,8 @@ impl SettingsHandle {
             return Arc::clone(&before.settings);
         }
         let (old, new) = (document::values_of(&before.settings), document::values_of(&settings));
-        let changed: Vec<&str> = new.iter().filter(|(name, value)| old.get(*name) != Some(*value)).map(|(name, _)| name.as_str()).collect();
+        let changed: Vec<&str> =
+            new.iter().filter(|(name, value)| old.get(*name) != Some(*value)).map(|(name, _)| name.as_str()).collect();
         let snapshot = Snapshot { settings: Arc::clone(&settings), document, version: version.clone() };
         self.shared.snapshot.store(Arc::new(snapshot));
         self.shared.version.send_replace(version);
@@ -287,7 +290,8 @@ impl FileState {
 impl Stamp {
     fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
-        let since = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since =
+            metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self { length: metadata.len(), modified_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX) })
     }
 }

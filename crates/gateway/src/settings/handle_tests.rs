@@ -82,7 +82,9 @@ fn a_file_written_before_the_first_start_is_honoured_and_left_alone() {
 
 #[test]
 fn a_bad_file_at_the_start_is_an_error_that_names_path_and_place_and_stays_as_it_is() {
-    for (text, expected) in [(r#"{"request_timeout": 0}"#, "/request_timeout"), ("{\n\"a\": ,}", "line 2"), ("[]", "object")] {
+    for (text, expected) in
+        [(r#"{"request_timeout": 0}"#, "/request_timeout"), ("{\n\"a\": ,}", "line 2"), ("[]", "object")]
+    {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("config.json");
         fs::write(&path, text).unwrap();
@@ -100,7 +102,10 @@ fn a_patch_takes_effect_at_once_and_survives_a_restart() {
     let before = fixture.settings.version();
     let mut versions = fixture.settings.subscribe();
 
-    fixture.settings.patch(&json!({ "request_timeout": 60, "trusted_proxies": ["10.0.0.0/8"] }), Some(&before)).unwrap();
+    fixture
+        .settings
+        .patch(&json!({ "request_timeout": 60, "trusted_proxies": ["10.0.0.0/8"] }), Some(&before))
+        .unwrap();
 
     assert_eq!(fixture.settings.current().request_timeout, 60);
     assert_ne!(fixture.settings.version(), before);
@@ -127,7 +132,8 @@ fn a_bad_patch_is_refused_as_a_whole_with_all_its_paths() {
     let fixture = Fixture::new();
     let before = fs::read(fixture.path()).unwrap();
 
-    let result = fixture.settings.patch(&json!({ "max_attempts": 9, "request_timeout": "soon", "show_search": false }), None);
+    let result =
+        fixture.settings.patch(&json!({ "max_attempts": 9, "request_timeout": "soon", "show_search": false }), None);
     assert_eq!(invalid_paths(result), ["/max_attempts", "/request_timeout"]);
     assert_eq!(invalid_paths(fixture.settings.patch(&json!({ "request_timeuot": 5 }), None)), ["/request_timeuot"]);
     assert_eq!(invalid_paths(fixture.settings.patch(&json!({ "stream_timeout": 60 }), None)), ["/stream_timeout"]);
@@ -238,7 +244,10 @@ fn secrets_are_shown_masked_and_the_mask_changes_nothing() {
     fixture.settings.patch(&Value::Object(shown), Some(&version)).unwrap();
 
     let current = fixture.settings.current();
-    assert_eq!((current.proxy_url.as_str(), current.clearance_cookies.as_str()), ("http://me:hunter2@proxy:3128", "cf_clearance=hunter3"));
+    assert_eq!(
+        (current.proxy_url.as_str(), current.clearance_cookies.as_str()),
+        ("http://me:hunter2@proxy:3128", "cf_clearance=hunter3")
+    );
 }
 
 #[test]

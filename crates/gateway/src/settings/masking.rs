@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::address::WebAddress;
-use super::fields::{FIELDS, Field, FieldError, Secrecy};
+use super::fields::{Field, FieldError, Secrecy};
+use super::table::FIELDS;
 
 /// Stands for a secret that is set.
 const MASK: &str = "***";
@@ -34,7 +35,12 @@ pub(crate) fn without_repetition(
         if let Some(field) = Field::named(name).filter(|field| is_masked(field, value)) {
             // Carrying the hidden part over to another address would hand the old secret to whoever owns that address.
             if present.get(name).is_none_or(|present| masked_value(field, present) != *value) {
-                errors.push(FieldError::new(field.path(), "masked", json!({}), "must be given in full, not masked, when it changes"));
+                errors.push(FieldError::new(
+                    field.path(),
+                    "masked",
+                    json!({}),
+                    "must be given in full, not masked, when it changes",
+                ));
             }
         } else {
             kept.insert(name.clone(), value.clone());
@@ -81,7 +87,8 @@ mod tests {
         let values = object(json!({
             "proxy_url": "socks5://me:secret@host:1080", "clearance_cookies": "cf_clearance=secret", "base_url": "https://host",
         }));
-        let expected = json!({ "proxy_url": "socks5://***@host:1080", "clearance_cookies": "***", "base_url": "https://host" });
+        let expected =
+            json!({ "proxy_url": "socks5://***@host:1080", "clearance_cookies": "***", "base_url": "https://host" });
         assert_eq!(Value::Object(masked(&values)), expected);
 
         let unset = object(json!({ "proxy_url": "http://host:3128", "clearance_cookies": "" }));
@@ -91,7 +98,8 @@ mod tests {
     #[test]
     fn a_mask_that_comes_back_changes_nothing() {
         let present = object(json!({ "proxy_url": "http://me:secret@host:1", "clearance_cookies": "secret" }));
-        let patch = object(json!({ "proxy_url": "http://***@host:1", "clearance_cookies": "***", "show_search": false }));
+        let patch =
+            object(json!({ "proxy_url": "http://***@host:1", "clearance_cookies": "***", "show_search": false }));
         assert_eq!(without_repetition(&patch, &present).unwrap(), object(json!({ "show_search": false })));
     }
 

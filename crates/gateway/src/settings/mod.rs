@@ -10,9 +10,12 @@ mod document;
 mod fields;
 mod handle;
 mod masking;
+mod schema;
+mod table;
 mod values;
 
 pub(crate) use address::{Network, WebAddress};
 pub(crate) use fields::FieldError;
 pub(crate) use handle::{SettingsError, SettingsHandle};
-pub(crate) use values::{LogLevel, ReasoningFormat, Settings, ShareMode, UpstreamTransport};
+pub(crate) use schema::schema;
+pub(crate) use values::{ReasoningFormat, Settings, ShareMode};

@@ -9,7 +9,7 @@ const USER_AGENT: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36";
 
 /// One snapshot of all settings. Times are whole seconds unless the name says otherwise; ranges, units and help texts stand in
-/// the table in `fields.rs`.
+/// the table in `table.rs`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {

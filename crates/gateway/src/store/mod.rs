@@ -46,6 +46,13 @@ impl StoreError {
     }
 }
 
+/// Makes the database file readable by its owner only, whatever the directory's mode; SQLite gives its side files the same.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let created = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    created.map(drop).map_err(|error| StoreError::Unsupported(format!("{}: {error}", path.display())))
+}
+
 /// A cheap handle to the database.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -58,7 +65,11 @@ impl Store {
     /// migrates it.
     pub(crate) async fn open(data_dir: &Path, url: Option<&str>) -> Result<Self, StoreError> {
         let options = match url {
-            None => SqliteConnectOptions::new().filename(data_dir.join("grok2api.db")),
+            None => {
+                let path = data_dir.join("grok2api.db");
+                create_private(&path)?;
+                SqliteConnectOptions::new().filename(path)
+            }
             Some(url) if url.starts_with("sqlite:") => SqliteConnectOptions::from_str(url)?,
             Some(url) => {
                 let scheme = url.split(':').next().unwrap_or_default();

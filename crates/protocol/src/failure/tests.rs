@@ -16,9 +16,21 @@ fn rejected(reason: Rejection) -> FailureKind {
 #[test]
 fn http_answers_are_judged_by_their_words_before_their_status() {
     let table: &[(u16, &str, FailureKind)] = &[
-        (401, r#"{"error":{"code":16,"message":"Failed to look up session ID. [WKE=unauthenticated:invalid-credentials]","details":[]}}"#, FailureKind::CredentialDead),
-        (401, r#"{"code":16,"message":"x [WKE=unauthenticated:bad-credentials]","details":[]}"#, FailureKind::CredentialDead),
-        (403, r#"{"code":16,"message":"No credentials presented. [WKE=unauthenticated:no-credentials]","details":[]}"#, FailureKind::CredentialDead),
+        (
+            401,
+            r#"{"error":{"code":16,"message":"Failed to look up session ID. [WKE=unauthenticated:invalid-credentials]","details":[]}}"#,
+            FailureKind::CredentialDead,
+        ),
+        (
+            401,
+            r#"{"code":16,"message":"x [WKE=unauthenticated:bad-credentials]","details":[]}"#,
+            FailureKind::CredentialDead,
+        ),
+        (
+            403,
+            r#"{"code":16,"message":"No credentials presented. [WKE=unauthenticated:no-credentials]","details":[]}"#,
+            FailureKind::CredentialDead,
+        ),
         (401, "Unauthorized", FailureKind::CredentialDead),
         (400, r#"{"code":3,"message":"session not found","details":[]}"#, FailureKind::CredentialDead),
         (400, r#"{"code":3,"message":"message must not be empty","details":[]}"#, rejected(Rejection::BadRequest)),
@@ -29,12 +41,22 @@ fn http_answers_are_judged_by_their_words_before_their_status() {
         (403, "<!DOCTYPE html><title>Just a moment...</title>", exit(ExitTrouble::Challenge)),
         (503, "<!DOCTYPE html><title>Attention Required! | Cloudflare</title>", exit(ExitTrouble::Challenge)),
         (200, "\n <html><script src=/cdn-cgi/challenge-platform/x></script>", exit(ExitTrouble::Challenge)),
-        (403, r#"{"error":{"code":7,"message":"Request rejected by anti-bot rules.","details":[]}}"#, exit(ExitTrouble::AntiBot)),
-        (403, r#"{"code":7,"message":"User is blocked [WKE=unauthorized:blocked-user]","details":[]}"#, FailureKind::UserBlocked),
+        (
+            403,
+            r#"{"error":{"code":7,"message":"Request rejected by anti-bot rules.","details":[]}}"#,
+            exit(ExitTrouble::AntiBot),
+        ),
+        (
+            403,
+            r#"{"code":7,"message":"User is blocked [WKE=unauthorized:blocked-user]","details":[]}"#,
+            FailureKind::UserBlocked,
+        ),
         (403, r#"{"error":{"code":7,"message":"Model is not found","details":[]}}"#, FailureKind::ModelUnavailable),
         (403, r#"{"error":{"code":"content-moderated","message":"rejected"}}"#, rejected(Rejection::Moderated)),
         (403, r#"{"code":7,"message":"Something new","details":[]}"#, exit(ExitTrouble::Unknown)),
         (403, r#"{"code":7,"message":"x","details":[{"reason":"blocked-user"}]}"#, exit(ExitTrouble::Unknown)),
+        (403, r#"{"message":"Something new"}"#, exit(ExitTrouble::Unknown)),
+        (403, r#"{"error":"anti-bot","code":7}"#, exit(ExitTrouble::AntiBot)),
         (403, "This service is not available in your region.", exit(ExitTrouble::Region)),
         (404, r#"{"code":5,"message":"Conversation not found","details":[]}"#, FailureKind::NotFound),
         (404, "<html>not here</html>", FailureKind::Unavailable),
@@ -110,7 +132,10 @@ fn messages_are_bounded_and_hold_no_credential() {
         "cf_clearance=abc.def; sso=plain-value".to_owned(),
     ] {
         let message = classify_http(400, None, text.as_bytes()).message;
-        assert!(!message.contains("eyJ") && !message.contains("abc.def") && !message.contains("plain-value"), "{message}");
+        assert!(
+            !message.contains("eyJ") && !message.contains("abc.def") && !message.contains("plain-value"),
+            "{message}"
+        );
         assert!(message.contains("[removed]") && !message.contains('\u{7}'), "{message}");
     }
     let page = classify_http(403, None, b"<html><title>Just a moment...</title>secret body</html>");
@@ -123,5 +148,7 @@ fn codes_are_kept_as_they_were_written() {
     let code = |body: &str| classify_http(403, None, body.as_bytes()).code;
     assert_eq!(code(r#"{"code":7,"message":"x"}"#).as_deref(), Some("7"));
     assert_eq!(code(r#"{"error":{"code":"content-moderated"}}"#).as_deref(), Some("content-moderated"));
+    assert_eq!(code(r#"{"error":"no","code":7}"#).as_deref(), Some("7"));
     assert_eq!(code("Forbidden"), None);
+    assert_eq!(classify_http(500, None, br#"{"reason":"new"}"#).message, r#"{"reason":"new"}"#);
 }

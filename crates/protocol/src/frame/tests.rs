@@ -39,8 +39,16 @@ fn objects_are_found_with_and_without_newlines() {
 }
 
 #[test]
+fn quotes_and_braces_inside_strings_end_nothing() {
+    for object in [r#"{"a":"\\"}"#, r#"{"a":"é\"}{\""}"#, r#"{"a":"\\\"}","b":"\u007d"}"#, r#"{"a\"":{"b":"\\\\"}}"#] {
+        assert_eq!(whole(&format!("{object}{object}\n{object}")), frames(&[object; 3], 0));
+    }
+}
+
+#[test]
 fn server_sent_event_dress_is_taken_off_and_is_no_damage() {
-    let text = ": hello {\"x\":1}\nevent: message\nid: 7\nretry: 10\ndata: {\"a\":1}\ndata:{\"b\":2}\r\ndata:\ndata: [DONE]\n";
+    let text =
+        ": hello {\"x\":1}\nevent: message\nid: 7\nretry: 10\ndata: {\"a\":1}\ndata:{\"b\":2}\r\ndata:\ndata: [DONE]\n";
     assert_eq!(whole(text), frames(&[r#"{"a":1}"#, r#"{"b":2}"#], 0));
 }
 
@@ -58,7 +66,18 @@ fn an_object_is_handed_over_when_its_last_byte_is_here() {
 #[test]
 fn something_broken_ends_at_its_newline() {
     let good = r#"{"a":1}"#;
-    for broken in ["<html>{\"x\":1}", "{\"cut\":", "{\"open string", "[1,2]", "}", "{\"a\":1}junk{\"b\":2}", "eve", "\"{}\"", "data"] {
+    for broken in [
+        "<html>{\"x\":1}",
+        "{\"cut\":",
+        "{\"open string",
+        "{\"open escape\\",
+        "[1,2]",
+        "}",
+        "{\"a\":1}junk{\"b\":2}",
+        "eve",
+        "\"{}\"",
+        "data",
+    ] {
         let (found, skipped) = whole(&format!("{good}\n{broken}\n{good}"));
         assert_eq!(found.first().map(String::as_str), Some(good), "{broken}");
         assert_eq!(found.last().map(String::as_str), Some(good), "{broken}");
@@ -96,6 +115,9 @@ fn an_object_beyond_the_limit_is_refused_and_the_next_line_is_read() {
     }
     let mut splitter = FrameSplitter::new(7);
     assert_eq!(splitter.push(br#"{"a":1}"#, |_| {}), Ok(()), "as long as the limit is not too long");
+    assert_eq!(splitter.push(br#"{"a":12"#, |_| {}), Ok(()));
+    splitter.finish(|frame| panic!("{frame} is half an object"));
+    assert_eq!(splitter.skipped(), 1);
 }
 
 /// Lines as an upstream, a proxy or an attacker may send them.

@@ -45,7 +45,9 @@ fn tags_are_found_and_nothing_beside_them_is_touched() {
         ("<grok:render></grok:render>".to_owned(), "⟦other ⟧"),
         (format!("x{TOOL_CARD}y"), "x⟦tool⟧y"),
         (format!("See\n{ARTIFACT}!"), "See\n⟦document a > b.py|python⟧if a < b:\n  print(\"</p>\")⟦end⟧!"),
-        ("<XAIARTIFACT contentType=\"text/plain\">t</XaiArtifact >".to_owned(), "⟦document |⟧t</XaiArtifact >⟦end⟧"),
+        ("<XAIARTIFACT contentType=\"text/plain\">t</XaiArtifact >u".to_owned(), "⟦document |⟧t⟦end⟧u"),
+        (format!("<xaiArtifact>a{CITATION}b{TOOL_CARD}c</xaiArtifact>d"), "⟦document |⟧a⟦cite 9af310⟧b⟦tool⟧c⟦end⟧d"),
+        ("<xaiArtifact title=\"1\">a<xaiArtifact title=\"2\">b".to_owned(), "⟦document 1|⟧a⟦end⟧⟦document 2|⟧b⟦end⟧"),
         ("a</grok:render>b</xai:tool_usage_card >c</xaiartifact>d".to_owned(), "abcd"),
     ] {
         assert_eq!(scan(&[&text]), expected, "{text}");
@@ -81,6 +83,16 @@ fn ordinary_text_with_angles_passes() {
     ] {
         assert_eq!(scan(&[text]), text);
     }
+}
+
+#[test]
+fn ordinary_angles_do_not_cut_a_piece() {
+    let mut count = 0;
+    let text = "if a < b && c <= d { Vec::<u8>::new() } // <grok:renderer> 1<2 <";
+    let mut scanner = MarkupScanner::new();
+    scanner.push(text, |_| count += 1);
+    assert_eq!(count, 1, "only the last `<` waits for what follows");
+    scanner.finish(|event| assert_eq!(event, MarkupEvent::Text("<")));
 }
 
 #[test]
@@ -141,8 +153,21 @@ fn text() -> impl Strategy<Value = String> {
         Just(ARTIFACT.to_owned()),
         Just("<grok:render card_id=\"x\" card_type=\"image_card\"/>".to_owned()),
         Just("</grok:render>".to_owned()),
-        prop::sample::select(vec!["<", "</", "<grok:", "<grok:render", ">", "/>", "\"", " ", "<xai", "Artifact", "</xaiArtifact>", "\n"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "<",
+            "</",
+            "<grok:",
+            "<grok:render",
+            ">",
+            "/>",
+            "\"",
+            " ",
+            "<xai",
+            "Artifact",
+            "</xaiArtifact>",
+            "\n"
+        ])
+        .prop_map(str::to_owned),
         "\\PC{0,4}",
     ];
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())

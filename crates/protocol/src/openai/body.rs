@@ -55,7 +55,11 @@ impl<'a> Members<'a> {
     /// Reads a request body.
     pub(super) fn of_body(body: &'a [u8]) -> Result<Self, RequestError> {
         let text = std::str::from_utf8(body).map_err(|error| {
-            RequestError::new("invalid_json", None, format!("The body is not UTF-8: byte {} is wrong.", error.valid_up_to()))
+            RequestError::new(
+                "invalid_json",
+                None,
+                format!("The body is not UTF-8: byte {} is wrong.", error.valid_up_to()),
+            )
         })?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if text.trim().is_empty() {
@@ -111,19 +115,19 @@ impl<'a> Members<'a> {
 
     /// A string, or an error that names the member.
     pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, RequestError> {
-        self.typed(name, "a string")
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match read_string(value) {
+            Some(text) => Ok(Some(text)),
+            None => Err(RequestError::wrong_type(&self.path_of(name), "a string", value)),
+        }
     }
 
     /// A flag, or an error that names the member.
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, RequestError> {
-        self.typed(name, "true or false")
-    }
-
-    fn typed<T: Deserialize<'a>>(&mut self, name: &str, wanted: &str) -> Result<Option<T>, RequestError> {
         let Some(value) = self.take(name) else { return Ok(None) };
         match serde_json::from_str(value.get()) {
-            Ok(value) => Ok(Some(value)),
-            Err(_) => Err(RequestError::wrong_type(&self.path_of(name), wanted, value)),
+            Ok(flag) => Ok(Some(flag)),
+            Err(_) => Err(RequestError::wrong_type(&self.path_of(name), "true or false", value)),
         }
     }
 
@@ -134,6 +138,27 @@ impl<'a> Members<'a> {
         names.sort_unstable();
         names
     }
+}
+
+/// A string, whatever it was cut from: clients that shorten text by UTF-16 units leave half a character at its end, written as an
+/// escape that stands for no character. It becomes a replacement character instead of costing the request.
+pub(super) fn read_string(value: &RawValue) -> Option<String> {
+    struct BytesVisitor;
+    impl Visitor<'_> for BytesVisitor {
+        type Value = String;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+            Ok(String::from_utf8_lossy(bytes).into_owned())
+        }
+    }
+    if let Ok(text) = serde_json::from_str(value.get()) {
+        return Some(text);
+    }
+    serde_json::Deserializer::from_str(value.get()).deserialize_bytes(BytesVisitor).ok()
 }
 
 /// What is wrong with the syntax, and where. The parser's words hold nothing of the body for errors of this class.

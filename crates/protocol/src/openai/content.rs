@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::body::Members;
+use super::body::{Members, read_string};
 use super::request::RequestError;
 
 /// Joins the parts of a message. Clients that send parts mean paragraphs, so they are joined by newlines.
@@ -11,7 +11,7 @@ const PART_SEPARATOR: &str = "\n";
 /// The text of a content value that stands at `path`.
 pub(super) fn read_content(value: Option<&RawValue>, path: &str) -> Result<String, RequestError> {
     let Some(value) = value else { return Ok(String::new()) };
-    if let Ok(text) = serde_json::from_str::<String>(value.get()) {
+    if let Some(text) = read_string(value) {
         return Ok(text);
     }
     let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
@@ -29,7 +29,7 @@ pub(super) fn read_content(value: Option<&RawValue>, path: &str) -> Result<Strin
 }
 
 fn read_part(value: &RawValue, path: String) -> Result<String, RequestError> {
-    if let Ok(text) = serde_json::from_str::<String>(value.get()) {
+    if let Some(text) = read_string(value) {
         return Ok(text);
     }
     let mut part = Members::of_object(value, path.clone())?;

@@ -265,16 +265,27 @@ pub fn read_response_nodes(body: &[u8]) -> Result<ResponseNodes, ReadError> {
     let nodes = answer.response_nodes.ok_or_else(|| ReadError::missing("response-node", "responseNodes"))?;
     let node = |form: ResponseForm<'_>| {
         let is_assistant = form.is_assistant();
-        Some(ResponseNode { id: form.response_id.into_owned()?, parent: form.parent_response_id.into_owned(), is_assistant })
+        Some(ResponseNode {
+            id: form.response_id.into_owned()?,
+            parent: form.parent_response_id.into_owned(),
+            is_assistant,
+        })
     };
     let in_flight = |form: ResponseForm<'_>| {
         // An answer whose status is not told is taken to be running: reconnecting will show.
         let status = form.status.0.as_deref().unwrap_or("ACTIVE");
         let active = status.ends_with("ACTIVE");
-        Some(InFlightResponse { id: form.response_id.into_owned()?, parent: form.parent_response_id.into_owned(), active })
+        Some(InFlightResponse {
+            id: form.response_id.into_owned()?,
+            parent: form.parent_response_id.into_owned(),
+            active,
+        })
     };
     Ok(ResponseNodes {
         nodes: nodes.into_iter().filter_map(node).collect(),
         in_flight: answer.inflight_responses.unwrap_or_default().into_iter().filter_map(in_flight).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

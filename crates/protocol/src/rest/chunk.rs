@@ -137,8 +137,14 @@ fn payload_member<'a>(name: &str) -> Option<Member<'a>> {
         "error" => Payload::StreamError,
         "toolUsageCard" => Payload::ToolUsageCard,
         "queryAction" => Payload::QueryAction,
-        "webSearchResults" | "xSearchResults" | "citedWebSearchResults" | "ragResults" | "citedRagResults"
-        | "connectorSearchResults" | "collectionSearchResults" | "searchProductResults" => Payload::Results,
+        "webSearchResults"
+        | "xSearchResults"
+        | "citedWebSearchResults"
+        | "ragResults"
+        | "citedRagResults"
+        | "connectorSearchResults"
+        | "collectionSearchResults"
+        | "searchProductResults" => Payload::Results,
         "codeExecutionResult" => Payload::CodeExecutionResult,
         "cardAttachment" => Payload::CardAttachment,
         "cardAttachments" => Payload::CardAttachments,
@@ -146,11 +152,28 @@ fn payload_member<'a>(name: &str) -> Option<Member<'a>> {
         "uiLayout" => Payload::UiLayout,
         "llmInfo" => Payload::LlmInfo,
         "keepAlive" => Payload::KeepAlive,
-        "streamingMetadata" | "finalMetadata" | "progressReport" | "imageAttachmentInfo" | "memoryV2UpdateResult"
-        | "throttle" | "survey" | "bannerMessage" | "disclaimer" | "effortDecision" | "memoryReferences"
-        | "authNotification" | "toolRequest" | "fastToolResponse" | "followUpSuggestions" | "followUpSuggestedMode"
-        | "imageDimensions" | "sideBySideConfig" | "generatedTitle" | "cachedImageGenerationResponse"
-        | "imageGenerationResponse" | "streamingVideoGenerationResponse" => return Some(Member::Silent),
+        "streamingMetadata"
+        | "finalMetadata"
+        | "progressReport"
+        | "imageAttachmentInfo"
+        | "memoryV2UpdateResult"
+        | "throttle"
+        | "survey"
+        | "bannerMessage"
+        | "disclaimer"
+        | "effortDecision"
+        | "memoryReferences"
+        | "authNotification"
+        | "toolRequest"
+        | "fastToolResponse"
+        | "followUpSuggestions"
+        | "followUpSuggestedMode"
+        | "imageDimensions"
+        | "sideBySideConfig"
+        | "generatedTitle"
+        | "cachedImageGenerationResponse"
+        | "imageGenerationResponse"
+        | "streamingVideoGenerationResponse" => return Some(Member::Silent),
         _ => return None,
     };
     Some(Member::Payload(payload))

@@ -48,12 +48,7 @@ fn report(mut frame: Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
     }
 }
 
-fn report_payload(
-    frame: &mut Frame<'_>,
-    payload: Payload,
-    value: &RawValue,
-    event: &mut impl FnMut(GrokEvent<'_>),
-) {
+fn report_payload(frame: &mut Frame<'_>, payload: Payload, value: &RawValue, event: &mut impl FnMut(GrokEvent<'_>)) {
     let read = match payload {
         Payload::Conversation => payload::conversation_id(value).map(|id| event(GrokEvent::Conversation { id })),
         Payload::Title => payload::title(value).map(|title| event(GrokEvent::Title(title))),
@@ -147,3 +142,6 @@ fn failure_event<'a>(payload: Payload, value: &RawValue) -> GrokEvent<'a> {
         Severity::Normal => GrokEvent::Warned(error.failure),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,11 +93,7 @@ fn strings(list: &Value) -> Vec<String> {
 
 /// The first of these members that is a string with something in it.
 fn first_string(object: &Value, names: &[&str]) -> Option<String> {
-    names
-        .iter()
-        .filter_map(|name| object.get(name)?.as_str())
-        .find(|text| !text.trim().is_empty())
-        .map(str::to_owned)
+    names.iter().filter_map(|name| object.get(name)?.as_str()).find(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
 pub(super) fn query_action(value: &RawValue) -> Option<ToolCall> {
@@ -151,8 +147,19 @@ fn shown_argument(tool: &str, arguments: &Value) -> Option<String> {
     first_string(
         arguments,
         &[
-            "query", "url", "imageDescription", "image_description", "prompt", "code", "command", "filePath", "file_path",
-            "postId", "post_id", "toolName", "tool_name",
+            "query",
+            "url",
+            "imageDescription",
+            "image_description",
+            "prompt",
+            "code",
+            "command",
+            "filePath",
+            "file_path",
+            "postId",
+            "post_id",
+            "toolName",
+            "tool_name",
         ],
     )
 }
@@ -291,15 +298,13 @@ pub(super) fn stored_answer(value: &RawValue) -> Option<StoredAnswer<'_>> {
         metadata: Value,
     }
     let stored = read::<ModelResponse<'_>>(value)?;
-    let mut errors: Vec<_> = [
-        &stored.stream_errors,
-        stored.metadata.pointer("/request_metadata/stream_errors").unwrap_or(&Value::Null),
-    ]
-    .into_iter()
-    .filter_map(Value::as_array)
-    .flatten()
-    .map(|error| stream_error_value(error, Severity::Normal))
-    .collect();
+    let mut errors: Vec<_> =
+        [&stored.stream_errors, stored.metadata.pointer("/request_metadata/stream_errors").unwrap_or(&Value::Null)]
+            .into_iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .map(|error| stream_error_value(error, Severity::Normal))
+            .collect();
     if let Some(message) = stored.error.filled() {
         errors.push(StoredError { severity: Severity::Normal, failure: classify_stream_error(&message, None) });
     }

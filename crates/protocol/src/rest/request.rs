@@ -229,3 +229,102 @@ impl<'a> ChatBody<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::find;
+    use crate::turn::Parent;
+
+    fn body(route: &Route) -> Value {
+        serde_json::from_slice(&route.body).expect("bodies are JSON")
+    }
+
+    #[test]
+    fn a_new_conversation_is_begun_with_a_mode() {
+        let mode = find("grok-expert").mode;
+        let attachments = ["file-1".to_owned()];
+        let turn = TurnRequest {
+            message: "hi \"there\"\n",
+            mode: &mode,
+            parent: None,
+            attachments: &attachments,
+            search: false,
+            temporary: true,
+            instructions: Some("be kind"),
+        };
+        let route = chat(&turn);
+        assert_eq!((route.method, route.path.as_str()), (Method::Post, "/rest/app-chat/conversations/new"));
+        let body = body(&route);
+        assert_eq!(body["modeId"], "expert");
+        assert_eq!(body["message"], "hi \"there\"\n");
+        assert_eq!(body["temporary"], true);
+        assert_eq!(body["disableSearch"], true);
+        assert_eq!(body["fileAttachments"], json!(["file-1"]));
+        assert_eq!(body["customPersonality"], "be kind");
+        assert_eq!(body["disableMemory"], true);
+        assert_eq!(body["deviceEnvInfo"]["screenWidth"], 1920);
+        for absent in ["modelName", "modelMode", "parentResponseId", "toolOverrides"] {
+            assert!(body.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_continued_below_an_answer_and_with_an_older_pair() {
+        let mode = find("grok-4/MODEL_MODE_EXPERT").mode;
+        let turn = TurnRequest {
+            message: "more",
+            mode: &mode,
+            parent: Some(Parent { conversation_id: "c/1", response_id: Some("r") }),
+            attachments: &[],
+            search: true,
+            temporary: true,
+            instructions: None,
+        };
+        let route = chat(&turn);
+        assert_eq!(route.path, "/rest/app-chat/conversations/c%2F1/responses");
+        let body = body(&route);
+        assert_eq!(body["parentResponseId"], "r");
+        assert_eq!(body["modelName"], "grok-4");
+        assert_eq!(body["modelMode"], "MODEL_MODE_EXPERT");
+        assert_eq!(body["responseMetadata"]["requestModelDetails"]["modelId"], "grok-4");
+        assert_eq!(body["disableSearch"], false);
+        for absent in ["modeId", "temporary", "deviceEnvInfo", "customPersonality"] {
+            assert!(body.get(absent).is_none(), "{absent}");
+        }
+    }
+
+    #[test]
+    fn shares_are_kept_out_of_search_engines() {
+        let route = share("c", "r");
+        assert_eq!(route.path, "/rest/app-chat/conversations/c/share");
+        assert_eq!(body(&route), json!({"responseId": "r", "allowIndexing": false}));
+    }
+
+    #[test]
+    fn other_calls_have_their_paths() {
+        assert_eq!(clone_share("bGVn_x").path, "/rest/app-chat/share_links/bGVn_x/clone");
+        assert_eq!(body(&rate_limits(&find("grok-3").mode)), json!({"modelName": "fast"}));
+        let older = find("grok-4/MODEL_MODE_AUTO").mode;
+        assert_eq!(body(&rate_limits(&older)), json!({"requestKind": "DEFAULT", "modelName": "grok-4"}));
+        let tree = response_node("c");
+        assert_eq!(tree.path, "/rest/app-chat/conversations/c/response-node?includeThreads=true");
+        assert_eq!((tree.method, tree.body.len()), (Method::Get, 0));
+        assert_eq!(reconnect("c", "r").path, "/rest/app-chat/conversations/reconnect-response-v2/r");
+        assert_eq!(body(&load_responses("c", &["a".to_owned()])), json!({"responseIds": ["a"]}));
+    }
+
+    #[test]
+    fn no_id_can_leave_its_place_in_a_path() {
+        for (id, segment) in [
+            ("3b0c6a5e-18b7.x_Y", "3b0c6a5e-18b7.x_Y"),
+            ("a/b?c#d e%\r\n", "a%2Fb%3Fc%23d%20e%25%0D%0A"),
+            ("é", "%C3%A9"),
+            (".", "%252E"),
+            ("..", "%252E%252E"),
+            ("...a", "...a"),
+        ] {
+            assert_eq!(path_segment(id), segment);
+        }
+    }
+}

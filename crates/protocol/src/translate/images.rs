@@ -52,7 +52,9 @@ impl Images {
         self.is_announced = true;
         let target = self.target(&image.url);
         if image.moderated {
-            if let Some(target) = target && self.withheld.len() < IMAGES_LIMIT {
+            if let Some(target) = target
+                && self.withheld.len() < IMAGES_LIMIT
+            {
                 self.withheld.push(target);
             }
             return;
@@ -83,7 +85,9 @@ impl Images {
 
     /// As [`Self::keep_stored`], for bare addresses; the paths of partial images are passed over.
     pub(super) fn keep_stored_urls(&mut self, urls: &[String]) {
-        for url in urls.iter().filter(|url| !url.contains("-part-") && self.target(url).is_some()).cloned().collect::<Vec<_>>() {
+        for url in
+            urls.iter().filter(|url| !url.contains("-part-") && self.target(url).is_some()).cloned().collect::<Vec<_>>()
+        {
             self.keep_stored(ImageProgress { url, is_final: true, ..ImageProgress::default() });
         }
     }
@@ -96,7 +100,8 @@ impl Images {
     pub(super) fn use_stored(&mut self) {
         let stored = std::mem::take(&mut self.stored);
         // What is withheld anywhere is withheld everywhere, so all refusals are read first.
-        for image in stored.iter().filter(|image| image.moderated).chain(stored.iter().filter(|image| !image.moderated)) {
+        for image in stored.iter().filter(|image| image.moderated).chain(stored.iter().filter(|image| !image.moderated))
+        {
             self.progress(image);
         }
         self.stored = stored;
@@ -131,7 +136,13 @@ fn is_moderation(code: Option<&str>) -> bool {
     matches!(
         code,
         Some(
-            "1001" | "1002" | "1003" | "1004" | "ERR_CHECK_IMAGE_PROMPT" | "ERR_SUGGEST_MOD_RULES" | "ERR_CHECK_FINAL_IMAGE"
+            "1001"
+                | "1002"
+                | "1003"
+                | "1004"
+                | "ERR_CHECK_IMAGE_PROMPT"
+                | "ERR_SUGGEST_MOD_RULES"
+                | "ERR_CHECK_FINAL_IMAGE"
                 | "ERR_CHECK_IMAGE"
         )
     )

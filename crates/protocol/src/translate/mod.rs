@@ -10,7 +10,7 @@ mod visible;
 
 use std::collections::BTreeMap;
 
-use crate::event::{Card, CardKind, Channel, GrokEvent, Severity, Source, StoredAnswer};
+use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, Severity, Source, StoredAnswer};
 use crate::failure::Failure;
 use crate::markup::MarkupScanner;
 use page::Page;
@@ -166,8 +166,10 @@ impl Translator {
         if let Some(failure) = &self.failure {
             return Ending::Failed(failure.clone());
         }
-        let is_done = self.is_soft_stopped || self.is_stored || self.page.has_stored_images();
-        if !self.page.has_content() && let Some(warning) = &self.warning {
+        let is_done = self.has_ended();
+        if !self.page.has_content()
+            && let Some(warning) = &self.warning
+        {
             return Ending::Failed(warning.clone());
         }
         if is_done {
@@ -240,7 +242,7 @@ impl Translator {
         self.page.add_card(card);
     }
 
-    fn image(&mut self, image: &crate::event::ImageProgress, out: &mut impl FnMut(ChatEvent<'_>)) {
+    fn image(&mut self, image: &ImageProgress, out: &mut impl FnMut(ChatEvent<'_>)) {
         if self.page.is_blank() && image.is_last() {
             self.reasoning.close(out);
         }

@@ -96,12 +96,18 @@ impl Page {
 
     /// A card that is not known yet renders to nothing: text is not held back for it.
     fn reference(&mut self, card_id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if self.is_in_document {
+            // Inside a fenced block a link would stand as it is written.
+            return;
+        }
         let markdown = match self.cards.get(card_id) {
             Some(CardKind::Citation { url }) => link_target(url).map(|target| {
                 let number = citation_number(&mut self.cited, &target);
                 format!("[[{number}]]({target})")
             }),
-            Some(CardKind::SearchedImage { url, title }) => link_target(url).map(|target| image_markdown(title, &target)),
+            Some(CardKind::SearchedImage { url, title }) => {
+                link_target(url).map(|target| image_markdown(title, &target))
+            }
             Some(CardKind::GeneratedImage(_) | CardKind::Other) | None => None,
         };
         if let Some(markdown) = markdown {

@@ -110,7 +110,9 @@ impl Reasoning {
 
     /// One line for a call, as soon as it is known what it is about.
     pub(super) fn tool_call(&mut self, call: &ToolCall, out: &mut impl FnMut(ChatEvent<'_>)) {
-        let Some(argument) = call.argument.as_deref().map(one_line).filter(|argument| !argument.is_empty()) else { return };
+        let Some(argument) = call.argument.as_deref().map(one_line).filter(|argument| !argument.is_empty()) else {
+            return;
+        };
         if !self.show_search {
             return;
         }

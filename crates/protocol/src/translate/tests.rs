@@ -65,7 +65,9 @@ fn soft_stop() -> Value {
 }
 
 fn stored(message: &str) -> Value {
-    chunk(json!({"modelResponse": {"responseId": "answer-1", "message": message, "sender": "assistant", "parentResponseId": "user-1"}}))
+    chunk(
+        json!({"modelResponse": {"responseId": "answer-1", "message": message, "sender": "assistant", "parentResponseId": "user-1"}}),
+    )
 }
 
 fn card(card: Value) -> Value {
@@ -77,14 +79,17 @@ fn citation(id: &str, url: &str) -> Value {
 }
 
 fn cite(id: &str) -> String {
-    format!("<grok:render card_id=\"{id}\" card_type=\"citation_card\" type=\"render_inline_citation\"><argument name=\"citation_id\">1</argument></grok:render>")
+    format!(
+        "<grok:render card_id=\"{id}\" card_type=\"citation_card\" type=\"render_inline_citation\"><argument name=\"citation_id\">1</argument></grok:render>"
+    )
 }
 
 fn image(id: &str, chunk: Value) -> Value {
     card(json!({"id": id, "type": "render_generated_image", "cardType": "generated_image_card", "image_chunk": chunk}))
 }
 
-const IMAGE_TAG: &str = "<grok:render card_id=\"k\" card_type=\"generated_image_card\" type=\"render_generated_image\"></grok:render>";
+const IMAGE_TAG: &str =
+    "<grok:render card_id=\"k\" card_type=\"generated_image_card\" type=\"render_generated_image\"></grok:render>";
 
 #[test]
 fn a_usual_answer_is_complete_and_its_ids_are_kept() {
@@ -132,6 +137,9 @@ fn thinking_shows_headers_and_searches_as_lines_and_hides_agents_letters() {
         found("t2", json!([{"url": "https://a.example", "title": "A again"}])),
         call("t3", json!({"browsePage": {"args": {"url": "https://b.example/"}}})),
         chunk(json!({"token": "raw thought", "isThinking": true, "rolloutId": "Agent 1"})),
+        chunk(json!({"token": " goes on", "isThinking": true, "rolloutId": "Agent 1"})),
+        chunk(json!({"token": "other step", "isThinking": true, "rolloutId": "Agent 1", "messageStepId": 4})),
+        chunk(json!({"token": "other agent", "isThinking": true, "rolloutId": "Agent 2", "messageStepId": 4})),
         token("Answer"),
         thinking("summary", "late"),
         call("t4", json!({"webSearch": {"args": {"query": "late"}}})),
@@ -142,7 +150,7 @@ fn thinking_shows_headers_and_searches_as_lines_and_hides_agents_letters() {
     assert_eq!(seen.text, "Answer");
     assert_eq!(
         seen.reasoning,
-        "Looking it up\n- Two sources\n🔍 height of\n→ 2 results\n🌐 https://b.example/\nraw thought"
+        "Looking it up\n- Two sources\n🔍 height of\n→ 2 results\n🌐 https://b.example/\nraw thought goes on\nother step\nother agent"
     );
     let mut translator = Translator::new(options());
     feed(&mut translator, &frames, &mut Seen::default());
@@ -163,7 +171,14 @@ fn citations_are_numbered_by_address_and_unknown_cards_render_to_nothing() {
         citation("b", "https://b.example"),
         citation("a2", "https://a.example/x(1)"),
         citation("bad", "javascript:alert(1)"),
-        token(&format!("One{} two{} three{} four{} five{}.", cite("a"), cite("b"), cite("a2"), cite("bad"), cite("unknown"))),
+        token(&format!(
+            "One{} two{} three{} four{} five{}.",
+            cite("a"),
+            cite("b"),
+            cite("a2"),
+            cite("bad"),
+            cite("unknown")
+        )),
         card(json!({"id": "i", "type": "render_searched_image", "cardType": "image_card",
             "image": {"original": "https://c.example/p.jpg", "title": "A [peak]"}})),
         token("<grok:render card_id=\"i\" card_type=\"image_card\" type=\"render_searched_image\"/>"),
@@ -198,9 +213,13 @@ fn a_generated_image_shows_once_whatever_comes_first() {
         &[&announced, &token(IMAGE_TAG), &partial, &last, &soft_stop()],
         &[&last, &last, &token(IMAGE_TAG), &soft_stop()],
         &[&announced, &token(IMAGE_TAG), &soft_stop(), &partial, &last],
-        &[&token(IMAGE_TAG), &soft_stop(), &chunk(json!({"modelResponse": {"message": IMAGE_TAG, "cardAttachmentsJson": [
+        &[
+            &token(IMAGE_TAG),
+            &soft_stop(),
+            &chunk(json!({"modelResponse": {"message": IMAGE_TAG, "cardAttachmentsJson": [
             json!({"id": "k", "type": "render_generated_image", "image_chunk":
-                {"imageUrl": "/users/u/generated/i/image.jpg", "progress": 100, "imageTitle": "Kite"}}).to_string()]}}))],
+                {"imageUrl": "/users/u/generated/i/image.jpg", "progress": 100, "imageTitle": "Kite"}}).to_string()]}})),
+        ],
     ];
     for frames in orders {
         let frames: Vec<_> = frames.iter().map(|frame| (*frame).clone()).collect();
@@ -240,10 +259,10 @@ fn images_that_do_not_come_leave_one_line() {
     let withheld = "*The upstream's moderation withheld the image.*";
     let repeated = chunk(json!({"modelResponse": {"message": "Sorry", "generatedImageUrls": ["users/u/i.jpg"]}}));
     assert_eq!(text_of(&[token("Sorry"), moderated, soft_stop(), repeated]), format!("Sorry\n\n{withheld}"));
-    assert_eq!(run(&[image("k", Value::Null), token(IMAGE_TAG), soft_stop()]), (
-        Seen { text: withheld.to_owned(), ..Seen::default() },
-        Ending::Complete
-    ));
+    assert_eq!(
+        run(&[image("k", Value::Null), token(IMAGE_TAG), soft_stop()]),
+        (Seen { text: withheld.to_owned(), ..Seen::default() }, Ending::Complete)
+    );
     let failed = image("k", json!({"progress": 100, "systemErrCode": 1007}));
     assert_eq!(text_of(&[failed, soft_stop()]), "*The upstream could not make the image.*");
     let good = image("j", json!({"imageUrl": "users/u/j.jpg", "progress": 100}));
@@ -261,19 +280,29 @@ fn the_stored_message_fills_what_the_stream_left_out() {
     // Cut anywhere, inside the tag too.
     for cut in (0..=whole.len()).filter(|cut| whole.is_char_boundary(*cut)) {
         let frames = [card.clone(), token(&whole[..cut]), soft_stop(), stored(&whole)];
-        assert_eq!(run(&frames), (Seen { text: shown.to_owned(), ..Seen::default() }, Ending::Complete), "cut at {cut}");
+        assert_eq!(
+            run(&frames),
+            (Seen { text: shown.to_owned(), ..Seen::default() }, Ending::Complete),
+            "cut at {cut}"
+        );
     }
     assert_eq!(text_of(&[stored(""), token("a"), stored("ab"), stored("abc")]), "abc", "the last one counts");
     assert_eq!(text_of(&[token("another"), stored("answer"), soft_stop()]), "another", "what differs is left as it is");
+    let late_card =
+        [token("a"), token(&cite("a")), card, token("b"), soft_stop(), stored(&format!("a{}bc", cite("a")))];
+    assert_eq!(
+        text_of(&late_card),
+        "abc",
+        "what rendered to nothing in the stream does not count against the stored text"
+    );
     let leak = "<xai:tool_usage_card>secret</xai:tool_usage_card>Hello world";
     assert_eq!(text_of(&[token("Hello"), soft_stop(), stored(leak)]), "Hello world", "only markup differs");
 }
 
 #[test]
 fn endings_are_told_apart() {
-    let error = |severity: &str| {
-        chunk(json!({"error": {"message": "limit", "severity": severity, "usageLimitReached": {}}}))
-    };
+    let error =
+        |severity: &str| chunk(json!({"error": {"message": "limit", "severity": severity, "usageLimitReached": {}}}));
     let (fatal, normal) = (error("STREAM_ERROR_SEVERITY_FATAL"), error("STREAM_ERROR_SEVERITY_NORMAL"));
     let in_answer = chunk(json!({"modelResponse": {"message": "", "responseId": "answer-1", "streamErrors":
         [{"message": "x", "severity": "STREAM_ERROR_SEVERITY_NORMAL", "usageLimitReached": {"midTurn": false}}]}}));
@@ -318,7 +347,9 @@ fn rich_answer() -> Vec<Value> {
     let mut frames = vec![
         thinking("header", "Looking"),
         thinking("summary", "- é <b>\n"),
-        chunk(json!({"toolUsageCard": {"toolUsageCardId": "t", "webSearch": {"args": {"query": "q"}}}, "messageTag": "tool_usage_card"})),
+        chunk(
+            json!({"toolUsageCard": {"toolUsageCardId": "t", "webSearch": {"args": {"query": "q"}}}, "messageTag": "tool_usage_card"}),
+        ),
         citation("a", "https://a.example"),
     ];
     let text = format!("Ü{} <xaiArtifact contentType=\"text/c\">a<b</xaiArtifact> and {IMAGE_TAG}ende", cite("a"));

@@ -1,8 +1,8 @@
 //! `/accounts`: the pool's accounts, by id and fingerprint. A token goes in and never comes out.
 
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
@@ -27,7 +27,11 @@ const LONGEST_TAG: usize = 64;
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// `GET /accounts?state=&tier=&tag=&q=&sort=&offset=&limit=`: commas mean any of; `-` in front of a sort member means descending.
-pub(super) async fn list(State(state): State<AdminState>, _: Caller, pairs: Pairs) -> Result<Json<AccountPage>, AdminError> {
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    _: Caller,
+    pairs: Pairs,
+) -> Result<Json<AccountPage>, AdminError> {
     let Query(pairs) = pairs.map_err(|_| AdminError::invalid_request("the query cannot be read"))?;
     Ok(Json(state.accounts.list(&account_query(&pairs)?)?))
 }
@@ -38,7 +42,11 @@ pub(super) async fn summary(State(state): State<AdminState>, _: Caller) -> Json<
 }
 
 /// `POST /accounts`: adds one by its token.
-pub(super) async fn add(State(state): State<AdminState>, caller: Caller, mut body: Members) -> Result<Response, AdminError> {
+pub(super) async fn add(
+    State(state): State<AdminState>,
+    caller: Caller,
+    mut body: Members,
+) -> Result<Response, AdminError> {
     let new = NewAccount {
         token: body.required_text("token"),
         label: body.text("label"),
@@ -82,7 +90,11 @@ pub(super) async fn edit(
 }
 
 /// `DELETE /accounts/{id}`
-pub(super) async fn delete(State(state): State<AdminState>, caller: Caller, id: ResourceId) -> Result<StatusCode, AdminError> {
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+) -> Result<StatusCode, AdminError> {
     let id = id.of_kind("acc_")?;
     state.accounts.delete(&id).await?;
     tracing::info!(admin = caller.session.username, account = id, "an admin deleted an account");
@@ -90,7 +102,11 @@ pub(super) async fn delete(State(state): State<AdminState>, caller: Caller, id: 
 }
 
 /// `POST /accounts/{id}/actions/clear_cooldown`
-pub(super) async fn clear_cooldown(State(state): State<AdminState>, caller: Caller, id: ResourceId) -> Result<Response, AdminError> {
+pub(super) async fn clear_cooldown(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
     let account = state.accounts.clear_cooldown(&id).await?;
     tracing::info!(admin = caller.session.username, account = id, "an admin ended an account's rest");
@@ -107,7 +123,11 @@ fn tags(body: &mut Members) -> Option<Vec<String>> {
     for tag in body.texts("tags")? {
         let tag = tag.trim();
         if tag.chars().count() > LONGEST_TAG || tag.contains(',') || tag.chars().any(char::is_control) {
-            return body.refuse("tags", "format", format!("must hold texts of at most {LONGEST_TAG} characters without commas"));
+            return body.refuse(
+                "tags",
+                "format",
+                format!("must hold texts of at most {LONGEST_TAG} characters without commas"),
+            );
         }
         if !tag.is_empty() && !tags.iter().any(|known| known == tag) {
             tags.push(tag.to_owned());
@@ -122,7 +142,8 @@ fn tags(body: &mut Members) -> Option<Vec<String>> {
 fn account_query(pairs: &[(String, String)]) -> Result<AccountQuery, AdminError> {
     let mut query = AccountQuery { limit: DEFAULT_LIMIT, ..AccountQuery::default() };
     let mut errors = Vec::new();
-    let mut refuse = |name: &str, code: &'static str, message: String| errors.push(FieldError::new(name, code, json!({}), message));
+    let mut refuse =
+        |name: &str, code: &'static str, message: String| errors.push(FieldError::new(name, code, json!({}), message));
     for (name, value) in pairs {
         let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
         match name.as_str() {

@@ -121,9 +121,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn unreadable(rejection: BytesRejection) -> AdminError {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            AdminError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {MOST_BYTES} bytes"))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => AdminError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("the body is larger than {MOST_BYTES} bytes"),
+        ),
         _ => AdminError::invalid_request("the body could not be read to its end"),
     }
 }

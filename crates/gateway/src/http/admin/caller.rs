@@ -46,7 +46,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Browser {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         // Without a known address all callers are slowed down together, which errs on the safe side.
-        let address = parts.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0);
+        let address =
+            parts.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0);
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned);
         Ok(Self { address, user_agent })
     }

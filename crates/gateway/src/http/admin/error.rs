@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::accounts::AccountError;
 use crate::admins::AdminsError;
@@ -22,17 +22,23 @@ pub(crate) struct AdminError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// Boxed, because every handler's result has room for it.
+    particulars: Box<Particulars>,
+}
+
+/// What only some failures have.
+#[derive(Clone, Debug, Default)]
+struct Particulars {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
-    /// Members that only some codes have: `existing`, `current`.
-    details: Vec<(&'static str, Value)>,
-    context: Value,
+    /// Members of certain codes: `existing`, `current`.
+    members: Vec<(&'static str, Value)>,
+    context: Map<String, Value>,
 }
 
 impl AdminError {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let (message, context) = (message.into(), json!({}));
-        Self { status, code, message, fields: Vec::new(), retry_after: None, details: Vec::new(), context }
+        Self { status, code, message: message.into(), particulars: Box::default() }
     }
 
     pub(super) fn invalid_request(message: impl Into<String>) -> Self {
@@ -50,27 +56,39 @@ impl AdminError {
             [field] => format!("{} {}", field.path, field.message),
             fields => format!("{} fields are not valid", fields.len()),
         };
-        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message);
-        Self { fields, ..error }
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message);
+        error.particulars.fields = fields;
+        error
     }
 
     pub(super) fn field(path: &str, code: &'static str, message: impl Into<String>) -> Self {
         Self::validation(vec![FieldError::new(path, code, json!({}), message)])
     }
 
-    pub(super) fn with_context(self, context: Value) -> Self {
-        Self { context, ..self }
+    /// The caller's version is not the present one.
+    pub(super) fn version_mismatch(message: impl Into<String>, current: Value) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message).with_member("current", current)
     }
 
-    pub(super) fn version_mismatch(message: impl Into<String>, current: Value) -> Self {
-        let error = Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message);
-        Self { details: vec![("current", current)], ..error }
+    /// Adds what helps the console to go on.
+    pub(super) fn with_context(mut self, name: &str, value: Value) -> Self {
+        self.particulars.context.insert(name.to_owned(), value);
+        self
+    }
+
+    fn with_member(mut self, name: &'static str, value: Value) -> Self {
+        self.particulars.members.push((name, value));
+        self
     }
 
     /// A failure of ours: the log has the cause, the caller only the request's id.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "an admin request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error; the log has the cause under the request's id")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "internal error; the log has the cause under the request's id",
+        )
     }
 
     fn body(&self, request_id: Option<&str>) -> Value {
@@ -88,11 +106,11 @@ impl AdminError {
             "message": self.message,
             "request_id": request_id,
             "retryable": matches!(self.status.as_u16(), 429 | 503),
-            "retry_after_s": self.retry_after.map(whole_seconds),
-            "fields": self.fields,
-            "context": self.context,
+            "retry_after_s": self.particulars.retry_after.map(whole_seconds),
+            "fields": self.particulars.fields,
+            "context": self.particulars.context,
         });
-        for (name, value) in &self.details {
+        for (name, value) in &self.particulars.members {
             error[*name] = value.clone();
         }
         json!({ "error": error })
@@ -107,7 +125,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
-        if let Some(retry_after) = self.retry_after {
+        if let Some(retry_after) = self.particulars.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(retry_after).into());
         }
         response.extensions_mut().insert(self);
@@ -181,8 +199,7 @@ impl From<AccountError> for AdminError {
         match error {
             AccountError::NotFound => Self::not_found(message),
             AccountError::Duplicate { existing } => {
-                let error = Self::new(StatusCode::CONFLICT, "already_exists", message);
-                Self { details: vec![("existing", json!(existing))], ..error }
+                Self::new(StatusCode::CONFLICT, "already_exists", message).with_member("existing", json!(existing))
             }
             AccountError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
             AccountError::InvalidToken(message) => Self::field("/token", "format", message),
@@ -198,8 +215,9 @@ impl From<AdminsError> for AdminError {
         match error {
             AdminsError::WrongCredentials => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message),
             AdminsError::Throttled { retry_after } => {
-                let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
-                Self { retry_after: Some(retry_after), ..error }
+                let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+                error.particulars.retry_after = Some(retry_after);
+                error
             }
             AdminsError::ClaimClosed => Self::new(StatusCode::GONE, "claim_closed", message),
             AdminsError::WrongCode => Self::new(StatusCode::FORBIDDEN, "forbidden", message),

@@ -27,8 +27,13 @@ impl ResourceId {
     /// The id, if it is one of the kind that begins with `prefix`.
     pub(super) fn of_kind(self, prefix: &str) -> Result<String, AdminError> {
         let rest = self.0.strip_prefix(prefix).unwrap_or_default();
-        let is_id = !rest.is_empty() && self.0.len() <= LONGEST_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if is_id { Ok(self.0) } else { Err(AdminError::not_found(format!("there is nothing under this id; ids here begin with {prefix}"))) }
+        let is_id =
+            !rest.is_empty() && self.0.len() <= LONGEST_ID && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_id {
+            Ok(self.0)
+        } else {
+            Err(AdminError::not_found(format!("there is nothing under this id; ids here begin with {prefix}")))
+        }
     }
 }
 
@@ -39,7 +44,8 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<String>, AdminError
     if text == "*" {
         return Ok(None);
     }
-    let version = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|version| !version.contains('"'));
+    let version =
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|version| !version.contains('"'));
     match version {
         Some(version) => Ok(Some(version.to_owned())),
         None => Err(AdminError::invalid_request("If-Match must hold one version in quotes, as ETag gave it")),

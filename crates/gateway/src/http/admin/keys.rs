@@ -20,7 +20,11 @@ pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Json<Val
 }
 
 /// `POST /keys`: one key, or `count` numbered ones.
-pub(super) async fn create(State(state): State<AdminState>, caller: Caller, mut body: Members) -> Result<Response, AdminError> {
+pub(super) async fn create(
+    State(state): State<AdminState>,
+    caller: Caller,
+    mut body: Members,
+) -> Result<Response, AdminError> {
     let name = body.required_text("name");
     let count = body.count("count").unwrap_or(1);
     body.finish()?;
@@ -62,7 +66,11 @@ pub(super) async fn edit(
 }
 
 /// `DELETE /keys/{id}`
-pub(super) async fn delete(State(state): State<AdminState>, caller: Caller, id: ResourceId) -> Result<StatusCode, AdminError> {
+pub(super) async fn delete(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+) -> Result<StatusCode, AdminError> {
     let id = id.of_kind("key_")?;
     state.keys.delete(&id).await?;
     tracing::info!(admin = caller.session.username, key = id, "an admin deleted an API key");

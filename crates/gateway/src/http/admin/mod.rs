@@ -19,7 +19,7 @@ mod tests;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 
 use crate::accounts::AccountPool;
 use crate::admins::Admins;
@@ -53,7 +53,11 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
         .route("/settings", get(settings::show).patch(settings::edit))
+        .route("/settings/schema", get(settings::described))
         .route("/settings/reset", post(settings::reset))
+        // Routes, not only a fallback: beside a console that takes every path below `/admin`, fallbacks are never asked.
+        .route("/", any(error::unknown_route))
+        .route("/{*path}", any(error::unknown_route))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(from_fn(error::finish))

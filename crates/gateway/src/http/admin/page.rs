@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use axum::response::{Html, IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = "body{font:16px/1.6 system-ui,sans-serif;max-width:44rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}\

@@ -22,7 +22,9 @@ pub(super) async fn change(
     match state.admins.change_password(&caller.session, &current, &new, address).await {
         Ok(()) => {}
         // Not 401: the session is fine, and a client that took it for ended would throw the form away.
-        Err(AdminsError::WrongCredentials) => return Err(AdminError::field("/current", "wrong", "is not the present password")),
+        Err(AdminsError::WrongCredentials) => {
+            return Err(AdminError::field("/current", "wrong", "is not the present password"));
+        }
         Err(error) => return Err(error.into()),
     }
     tracing::info!(admin = caller.session.username, %address, "an admin changed their password");

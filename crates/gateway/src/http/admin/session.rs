@@ -14,9 +14,12 @@ use crate::admins::{Browser, NewSession, SignIn};
 use crate::settings::Settings;
 
 /// `GET /session`. Without a session the failure says whether the gateway waits to be claimed.
-pub(super) async fn show(State(state): State<AdminState>, caller: Result<Caller, AdminError>) -> Result<Json<Value>, AdminError> {
+pub(super) async fn show(
+    State(state): State<AdminState>,
+    caller: Result<Caller, AdminError>,
+) -> Result<Json<Value>, AdminError> {
     let claim_needed = state.admins.claim_needed();
-    let session = caller.map_err(|error| error.with_context(json!({ "claim_needed": claim_needed })))?.session;
+    let session = caller.map_err(|error| error.with_context("claim_needed", json!(claim_needed)))?.session;
     Ok(Json(json!({
         "username": session.username,
         "role": "owner",
@@ -25,6 +28,8 @@ pub(super) async fn show(State(state): State<AdminState>, caller: Result<Caller,
         "expires_at": timestamp(session.expires_at),
         "idle_expires_at": timestamp(session.idle_expires_at),
         "claim_needed": claim_needed,
+        // For consoles on machines whose clock is wrong: the times above are ours.
+        "server_time": timestamp(state.clock.now_ms()),
     })))
 }
 
@@ -56,7 +61,11 @@ pub(super) async fn sign_in(
 }
 
 /// `DELETE /session`
-pub(super) async fn sign_out(State(state): State<AdminState>, headers: HeaderMap, caller: Caller) -> Result<Response, AdminError> {
+pub(super) async fn sign_out(
+    State(state): State<AdminState>,
+    headers: HeaderMap,
+    caller: Caller,
+) -> Result<Response, AdminError> {
     state.admins.sign_out(&caller.session).await?;
     let cookie = cookie("", &headers, &state.settings.current(), "; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())

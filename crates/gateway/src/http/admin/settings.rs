@@ -4,18 +4,23 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::AdminState;
 use super::body::{JsonBody, Members};
 use super::caller::Caller;
 use super::error::AdminError;
 use super::identifiers::{etag, if_match};
-use crate::settings::{SettingsError, SettingsHandle};
+use crate::settings::{SettingsError, SettingsHandle, schema};
 
 /// `GET /settings`: values in force (secrets masked), their version, and the defaults.
 pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Response {
     shown(&state.settings)
+}
+
+/// `GET /settings/schema`: what each setting is, in both languages.
+pub(super) async fn described(_: Caller) -> Json<Value> {
+    Json(json!({ "settings": schema() }))
 }
 
 /// `PATCH /settings`: a JSON merge patch. Two people who edit at once must notice, so the version seen is required.

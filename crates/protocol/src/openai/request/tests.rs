@@ -82,7 +82,9 @@ fn unknown_members_are_named_and_never_refused() {
 
 #[test]
 fn complaints_name_the_member() {
-    let part = |part: serde_json::Value| asking(json!([{"role": "system", "content": "x"}, {"role": "user", "content": ["a", part]}]));
+    let part = |part: serde_json::Value| {
+        asking(json!([{"role": "system", "content": "x"}, {"role": "user", "content": ["a", part]}]))
+    };
     let user = json!([{"role": "user", "content": "hi"}]);
     for (result, expected) in [
         (read(json!({"messages": user})), at("missing_required_parameter", "model")),
@@ -99,7 +101,10 @@ fn complaints_name_the_member() {
         (asking(json!([{"role": "robot", "content": "x"}])), at("invalid_value", "messages[0].role")),
         (asking(json!([{"role": 1, "content": "x"}])), at("invalid_type", "messages[0].role")),
         (asking(json!([{"role": "user", "content": 1}])), at("invalid_type", "messages[0].content")),
-        (part(json!({"type": "image_url", "image_url": {"url": "x"}})), at("unsupported_content", "messages[1].content[1]")),
+        (
+            part(json!({"type": "image_url", "image_url": {"url": "x"}})),
+            at("unsupported_content", "messages[1].content[1]"),
+        ),
         (part(json!({"type": "input_audio"})), at("unsupported_content", "messages[1].content[1]")),
         (part(json!({"type": "text"})), at("missing_required_parameter", "messages[1].content[1].text")),
         (part(json!({"type": "text", "text": 5})), at("invalid_type", "messages[1].content[1].text")),
@@ -136,7 +141,10 @@ fn syntax_is_blamed_with_its_place() {
     assert_eq!(blame(read_chat_request(twice)), at("duplicate_member", "model"));
     let twice = br#"{"model":"a","messages":[{"role":"user","role":"user"}]}"#;
     assert_eq!(blame(read_chat_request(twice)), at("duplicate_member", "messages[0].role"));
-    assert!(read_chat_request("\u{feff}{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".as_bytes()).is_ok());
+    assert!(
+        read_chat_request("\u{feff}{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}".as_bytes())
+            .is_ok()
+    );
 }
 
 #[test]

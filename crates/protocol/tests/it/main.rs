@@ -1,0 +1,13 @@
+//! The crate through its front door: fixtures of the upstream's streams in, what a client sees out.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod cuts;
+mod golden;
+mod markup;
+mod requests;
+mod resume;
+mod robustness;
+mod stored;
+mod support;
+mod writing;

@@ -1,0 +1,166 @@
+"""The official OpenAI SDK for Python against a running demo."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+import urllib.request
+
+import openai
+
+BASE_URL = os.environ["BASE_URL"]
+
+
+def client(**options):
+    return openai.OpenAI(base_url=BASE_URL, api_key=options.pop("api_key", "sk-test"), max_retries=0, **options)
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+class Chat(unittest.TestCase):
+    def test_whole_answer(self):
+        answer = client().chat.completions.create(model="grok-4.2", messages=[user("hello python")])
+        self.assertEqual(answer.choices[0].message.content, 'Answer 1: you said "hello python".')
+        self.assertEqual(answer.choices[0].finish_reason, "stop")
+        self.assertGreater(answer.usage.total_tokens, 0)
+        self.assertTrue(answer.conversation_id.startswith("conv-"))
+
+    def test_streamed_answer_with_usage(self):
+        stream = client().chat.completions.create(
+            model="grok-4.2", stream=True, stream_options={"include_usage": True}, messages=[user("hello stream")]
+        )
+        chunks = list(stream)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        self.assertEqual(text, 'Answer 1: you said "hello stream".')
+        self.assertEqual(chunks[0].choices[0].delta.role, "assistant")
+        self.assertEqual(chunks[-1].choices, [])
+        self.assertGreater(chunks[-1].usage.completion_tokens, 0)
+
+    def test_conversation_goes_on_natively_from_the_history(self):
+        messages = []
+        for turn, question in enumerate(["one apple", "two pears", "three plums"]):
+            raw = client().chat.completions.with_raw_response.create(model="grok-4.2", messages=[*messages, user(question)])
+            answer = raw.parse().choices[0].message.content
+            self.assertEqual(raw.headers["x-grok2api-turn"], "native" if turn else "new")
+            messages += [user(question), {"role": "assistant", "content": answer}]
+        recited = client().chat.completions.create(model="grok-4.2", messages=[*messages, user("recite")])
+        self.assertIn('assistant: Answer 2: you said "two pears".', recited.choices[0].message.content)
+
+    def test_conversation_goes_on_by_id(self):
+        first = client().chat.completions.create(model="grok-4.2", messages=[user("a secret word: kiwi")])
+        second = client().chat.completions.create(
+            model="grok-4.2", messages=[user("recite")], extra_body={"conversation_id": first.conversation_id}
+        )
+        self.assertIn("a secret word: kiwi", second.choices[0].message.content)
+
+    def test_models(self):
+        ids = [model.id for model in client().models.list()]
+        for wanted in ["grok-3", "grok-3-mini", "grok-4.2", "grok-4.2-fast", "grok-expert"]:
+            self.assertIn(wanted, ids)
+        self.assertEqual(client().models.retrieve("grok-4.2").id, "grok-4.2")
+
+
+class Errors(unittest.TestCase):
+    def assert_error(self, kind, code, call):
+        with self.assertRaises(kind) as caught:
+            call()
+        self.assertEqual(caught.exception.code, code)
+        self.assertTrue(caught.exception.response.headers["x-request-id"])
+        return caught.exception
+
+    def test_400(self):
+        self.assert_error(
+            openai.BadRequestError, "unsupported_content",
+            lambda: client().chat.completions.create(
+                model="grok-4.2", messages=[{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]
+            ),
+        )
+
+    def test_401(self):
+        self.assert_error(openai.AuthenticationError, "invalid_api_key", lambda: client(api_key="sk-wrong").models.list())
+
+    def test_404(self):
+        self.assert_error(openai.NotFoundError, "model_not_found", lambda: client().models.retrieve("gpt-9"))
+        self.assert_error(
+            openai.NotFoundError, "conversation_not_found",
+            lambda: client().chat.completions.create(
+                model="grok-4.2", messages=[user("x")], extra_body={"conversation_id": "conv-nobody"}
+            ),
+        )
+
+    def test_400_without_conversation(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client().post("/responses", cast_to=object, body={"message": "x", "model": "grok-4.2"})
+        self.assertEqual(caught.exception.code, "missing_conversation_id")
+
+
+def script(reply):
+    """Every account of the demo's upstream answers its next call with `reply`."""
+    for account in ["demo-anna", "demo-bert", "demo-cleo"]:
+        request = urllib.request.Request(
+            f"{os.environ['UPSTREAM_URL']}/__simulator/accounts/{account}/reply",
+            json.dumps(reply).encode(),
+            {"Content-Type": "application/json"},
+        )
+        urllib.request.urlopen(request).read()
+
+
+class UpstreamErrors(unittest.TestCase):
+    """In this order, because the last one leaves every account resting."""
+
+    def ask(self, **options):
+        return client().chat.completions.create(model="grok-4.2", messages=[user("x")], **options)
+
+    def test_1_bad_gateway(self):
+        script({"status": 500, "content_type": "application/json", "body": '{"error":{"code":13,"message":"Internal error"}}'})
+        with self.assertRaises(openai.InternalServerError) as caught:
+            self.ask()
+        self.assertEqual((caught.exception.status_code, caught.exception.code), (502, "upstream_error"))
+
+    def test_2_broken_stream_is_an_error_and_not_an_answer(self):
+        script({"name": "cut-for-good"})
+        with self.assertRaises(openai.APIError):
+            for _ in self.ask(stream=True):
+                pass
+
+    def test_3_exit_refused(self):
+        script({"name": "challenge"})
+        with self.assertRaises(openai.InternalServerError) as caught:
+            self.ask()
+        self.assertEqual((caught.exception.status_code, caught.exception.code), (503, "exit_refused"))
+        script({"sticky": True})
+
+    def test_4_rate_limited(self):
+        limited = {"status": 429, "content_type": "application/json", "body": '{"error":{"code":8,"message":"Too many requests"}}'}
+        script({**limited, "sticky": True})
+        for _ in range(4):
+            with self.assertRaises(openai.RateLimitError) as caught:
+                self.ask()
+        self.assertEqual(caught.exception.code, "no_account_available")
+        self.assertIn("rate_limited", caught.exception.message)
+        self.assertGreater(int(caught.exception.response.headers["retry-after"]), 120)
+
+
+class Readme(unittest.TestCase):
+    def test_python_example_runs_as_written(self):
+        for name in ["README", "README_ZH"]:
+            text = open(os.environ[name], encoding="utf-8").read()
+            code = re.search(r"```python\n(.*?)```", text, re.S).group(1).replace("http://127.0.0.1:8000/v1", BASE_URL)
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stdout), (0, 'Answer 1: you said "hello".\n'), done.stderr)
+
+    def test_curl_example_runs_as_written(self):
+        for name in ["README", "README_ZH"]:
+            text = open(os.environ[name], encoding="utf-8").read()
+            code = re.search(r"```bash\n(curl .*?chat/completions.*?)```", text, re.S).group(1)
+            code = code.replace("http://127.0.0.1:8000/v1", BASE_URL)
+            done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60)
+            self.assertIn('"object":"chat.completion"', done.stdout.replace(" ", ""), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
