@@ -512,7 +512,8 @@ fn find_scheme(text: &str) -> Option<usize> {
 }
 
 fn is_link_character(character: char) -> bool {
-    character.is_ascii_graphic() && !matches!(character, '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '`' | '|' | '\\')
+    character.is_ascii_graphic()
+        && !matches!(character, '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '`' | '|' | '\\')
 }
 
 #[cfg(test)]
@@ -527,13 +528,17 @@ mod tests {
 
     #[test]
     fn signed_links_are_reduced_to_host_and_path() {
-        assert_eq!(normalise("see ![x](https://h.example/p/f.png?sig=1&e=2) and http://a.b/c#d."), "see ![x](https://h.example/p/f.png) and http://a.b/c");
+        assert_eq!(
+            normalise("see ![x](https://h.example/p/f.png?sig=1&e=2) and http://a.b/c#d."),
+            "see ![x](https://h.example/p/f.png) and http://a.b/c"
+        );
         assert_eq!(normalise("链接 https://h.example/p?x=1，好"), "链接 https://h.example/p，好");
     }
 
     #[test]
     fn reasoning_images_and_source_links_do_not_count_in_an_answer() {
-        let shown = "<think>\nhm\n</think>\n\nParis[[1]](https://a.example/x) it is.\n\n![cat](https://h/images/1.png)\n";
+        let shown =
+            "<think>\nhm\n</think>\n\nParis[[1]](https://a.example/x) it is.\n\n![cat](https://h/images/1.png)\n";
         assert_eq!(answer_hash(shown), answer_hash("Paris it is."));
         assert_eq!(normalise_answer("a[0][1](b) ![open"), "a[0][1](b) ![open");
         assert_eq!(normalise_answer("<think> never closed"), "<think> never closed");

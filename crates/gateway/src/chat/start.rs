@@ -20,9 +20,11 @@ use crate::upstream::{Blame, BreakerLimits, Patience, Retry, UpstreamError, Upst
 #[derive(Default)]
 struct Tried {
     accounts: Vec<u32>,
+    attempts: u64,
     /// Causes for which an account was charged; one account per cause and request, for the trouble may not be the accounts'.
     charged: Vec<Blame>,
     exit_retried: bool,
+    owner_retried: bool,
     start_over: bool,
     last: Option<UpstreamError>,
 }
@@ -61,8 +63,8 @@ impl ChatService {
                 Err(AttemptError::Upstream(error)) => error,
             };
             let verdict = error.verdict();
-            let may_go_on = self.judge(lease, &error, verdict, &settings, &mut tried, record, began);
-            if !may_go_on || tried.accounts.len() >= usize::try_from(settings.max_attempts).unwrap_or(usize::MAX) {
+            let may_go_on = self.judge(lease, &error, verdict, &plan, &settings, &mut tried, record, began);
+            if !may_go_on || tried.attempts >= settings.max_attempts {
                 return Err(error.into());
             }
             tried.last = Some(error);
@@ -88,6 +90,7 @@ impl ChatService {
         lease: Lease,
         error: &UpstreamError,
         verdict: Verdict,
+        plan: &Plan,
         settings: &Settings,
         tried: &mut Tried,
         record: &mut RequestRecord,
@@ -101,11 +104,24 @@ impl ChatService {
             tried.charged.push(verdict.blame);
         }
         record.attempt(&account, verdict.label, charged, milliseconds(began), Some(error.to_string()));
+        tried.attempts += 1;
+        let is_owner = plan.parent.as_ref().is_some_and(|parent| *parent.place.account_id == *account);
         match verdict.retry {
             Retry::No => false,
+            // An ordinary failure does not take a conversation away from its account at the first time.
+            Retry::OtherAccount if is_owner && verdict.blame == Blame::Failure && !tried.owner_retried => {
+                tried.owner_retried = true;
+                true
+            }
             Retry::OtherAccount => {
                 tried.accounts.push(index);
                 true
+            }
+            Retry::Once => {
+                if !is_owner {
+                    tried.accounts.push(index);
+                }
+                !std::mem::replace(&mut tried.exit_retried, true)
             }
             Retry::OtherAccountOnce => {
                 tried.accounts.push(index);

@@ -120,7 +120,7 @@ fn only_window(
     let best = telling.iter().map(|(_, _, grade)| *grade).max()?;
     let mut best: Vec<&Candidate> = telling.into_iter().filter(|(_, _, grade)| *grade == best).collect();
     let of_chat = |candidate: &&Candidate| client_chat.is_some() && candidate.0.client_chat.as_deref() == client_chat;
-    if best.iter().any(|candidate| of_chat(candidate)) {
+    if best.iter().any(&of_chat) {
         best.retain(of_chat);
     }
     match best.as_slice() {

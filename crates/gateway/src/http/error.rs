@@ -33,15 +33,15 @@ pub(crate) struct ApiError {
     pub(crate) kind: &'static str,
     pub(crate) code: &'static str,
     pub(crate) param: Option<String>,
-    pub(crate) message: String,
+    message: Box<str>,
     retry_after: Option<u64>,
     should_retry: Option<bool>,
-    accounts: Option<String>,
+    accounts: Option<Box<str>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = message.into().into_boxed_str();
         Self { status, kind, code, param: None, message, retry_after: None, should_retry: None, accounts: None }
     }
 
@@ -234,7 +234,7 @@ fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> Api
         }
         None => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "no_account_available", message).hopeless(),
     };
-    ApiError { accounts: Some(list(", ")), ..error }
+    ApiError { accounts: Some(list(", ").into()), ..error }
 }
 
 fn is_about_accounts(error: &UpstreamError) -> bool {

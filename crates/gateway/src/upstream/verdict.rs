@@ -1,7 +1,7 @@
 //! What a failure means: whose fault it was, and whether another attempt makes sense. Decided here, once; pool, retry, metric
 //! and status all read it.
 
-use protocol::failure::{FailureKind, Rejection};
+use protocol::failure::{ExitTrouble, FailureKind, Rejection};
 
 use super::{UpstreamError, UpstreamErrorKind};
 
@@ -36,7 +36,9 @@ pub(crate) enum Retry {
     No,
     /// With another account.
     OtherAccount,
-    /// With another account, but only once: the exit is the same.
+    /// Once more. The exit is the same for every account, so a conversation stays with its own.
+    Once,
+    /// Once more, with another account: perhaps it is the account after all.
     OtherAccountOnce,
     /// The upstream no longer has the conversation: the same account, from the history.
     StartOver,
@@ -46,7 +48,7 @@ impl UpstreamError {
     pub(crate) fn verdict(&self) -> Verdict {
         let (blame, retry) = match &self.kind {
             UpstreamErrorKind::Failure(failure) => judge(failure.kind),
-            UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::OtherAccountOnce),
+            UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::Once),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)
@@ -62,7 +64,8 @@ fn judge(kind: FailureKind) -> (Blame, Retry) {
         FailureKind::RateLimited { quota_left } => (Blame::RateLimited { quota_left }, Retry::OtherAccount),
         FailureKind::CredentialDead => (Blame::CredentialDead, Retry::OtherAccount),
         FailureKind::UserBlocked => (Blame::UserBlocked, Retry::OtherAccount),
-        FailureKind::Exit(_) => (Blame::Exit, Retry::OtherAccountOnce),
+        FailureKind::Exit(ExitTrouble::Unknown) => (Blame::Exit, Retry::OtherAccountOnce),
+        FailureKind::Exit(_) => (Blame::Exit, Retry::Once),
         FailureKind::ModelUnavailable => (Blame::ModeUnavailable, Retry::OtherAccount),
         FailureKind::NotFound => (Blame::Nobody, Retry::StartOver),
         FailureKind::Rejected {

@@ -26,7 +26,7 @@ pub struct Rig {
     gateway: Option<Gateway>,
     base: String,
     http: reqwest::Client,
-    cookie: tokio::sync::OnceCell<String>,
+    cookie: tokio::sync::Mutex<Option<String>>,
 }
 
 impl Rig {
@@ -51,7 +51,7 @@ impl Rig {
         let gateway = start_gateway(directory.path(), &simulator, &clock).await;
         let base = format!("http://{}", gateway.address());
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        let cookie = tokio::sync::OnceCell::new();
+        let cookie = tokio::sync::Mutex::new(None);
         let rig = Self { simulator, clock, directory, gateway: Some(gateway), base, http, cookie };
         for account in accounts {
             rig.add_account(account).await;
@@ -70,15 +70,20 @@ impl Rig {
 
     /// Stops in order and starts again on the same data.
     pub async fn restart(&mut self) {
-        self.gateway.take().unwrap().stop().await;
+        self.take_gateway().stop().await;
         self.start_again().await;
+    }
+
+    /// The gateway, to be stopped by the caller; afterwards only the data and the simulator are left.
+    pub fn take_gateway(&mut self) -> Gateway {
+        self.gateway.take().unwrap()
     }
 
     async fn start_again(&mut self) {
         let gateway = start_gateway(self.directory.path(), &self.simulator, &self.clock).await;
         self.base = format!("http://{}", gateway.address());
         self.gateway = Some(gateway);
-        self.cookie = tokio::sync::OnceCell::new();
+        self.cookie = tokio::sync::Mutex::new(None);
     }
 
     pub fn gateway(&self) -> &Gateway {
@@ -100,19 +105,44 @@ impl Rig {
 
     /// A call of the admin API as a signed-in admin; the body of the answer, or null.
     pub async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-        let cookie = self.cookie.get_or_init(|| self.sign_in()).await;
-        let request = self
-            .http
-            .request(method.parse().unwrap(), self.url(&format!("/admin/api/v1{path}")))
-            .header("cookie", cookie)
-            .header("x-requested-with", "console");
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null))
+        self.admin_with(method, path, body, &[]).await
+    }
+
+    /// The same with further headers. Signs in again when the session has ended, as it does when hours go by.
+    pub async fn admin_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
+        let mut cookie = self.cookie.lock().await;
+        for _ in 0..2 {
+            if cookie.is_none() {
+                *cookie = Some(self.sign_in().await);
+            }
+            let mut request = self
+                .http
+                .request(method.parse().unwrap(), self.url(&format!("/admin/api/v1{path}")))
+                .header("cookie", cookie.as_deref().unwrap())
+                .header("x-requested-with", "console");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = match &body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            if status == 401 {
+                *cookie = None;
+                continue;
+            }
+            let answer = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null);
+            return (status, answer);
+        }
+        panic!("{method} {path}: signed in twice, and still not known");
     }
 
     async fn sign_in(&self) -> String {
@@ -185,6 +215,15 @@ impl Rig {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("fewer than {count} requests were recorded");
+    }
+
+    /// Changes the database behind the gateway's back.
+    pub async fn execute(&self, statement: &'static str) {
+        let path = self.directory.path().join("grok2api.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
     }
 
     /// The calls that asked the upstream for an answer, in order.

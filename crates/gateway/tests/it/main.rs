@@ -2,6 +2,9 @@
 //! it links once.
 
 mod admin;
+mod conversations;
+mod durability;
 mod harness;
+mod moving;
 mod rooms;
 mod smoke;

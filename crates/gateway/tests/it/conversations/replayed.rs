@@ -1,0 +1,137 @@
+//! What the person rewrote must reach the model: then the history is replayed, once, and the chat goes on from there.
+
+use serde_json::json;
+
+use crate::harness::{Rig, assistant};
+
+#[tokio::test]
+async fn a_rewritten_answer_reaches_the_model() {
+    for stream in [false, true] {
+        for place in ["the last answer", "an earlier answer", "the first answer"] {
+            let mut rig = Rig::new(&["anna", "bert"]).await;
+            let mut talk = rig.talk(stream).system("Be kind.");
+            let first = talk.say("question one").await;
+            for question in ["question two", "question three", "question four"] {
+                talk.say(question).await;
+            }
+            let index = match place {
+                "the last answer" => 8,
+                "an earlier answer" => 6,
+                _ => 2,
+            };
+            talk.messages[index] = assistant("The capital of Atlantis is Poseidonis.");
+            let replayed = talk.say("question five").await;
+            assert_eq!(replayed.turn(), "replayed", "{place}");
+            assert_ne!(replayed.conversation_id(), first.conversation_id(), "{place}");
+            let call = rig.last_question();
+            assert_eq!(call.route, "new", "{place}");
+            let message = call.message.unwrap();
+            assert!(message.starts_with("Be kind.\n\n"), "{message}");
+            // Every word said so far, once and in order.
+            let mut rest = message.as_str();
+            for said in &talk.messages[..talk.messages.len() - 1] {
+                let text = said["content"].as_str().unwrap();
+                assert_eq!(message.matches(text).count(), 1, "{place}: {text:?} in {message}");
+                let at = rest.find(text).unwrap_or_else(|| panic!("{place}: {text:?} is out of order in {message}"));
+                rest = &rest[at + text.len()..];
+            }
+            assert_eq!(rest, "", "{place}");
+
+            // It is a conversation like any other now.
+            let next = talk.say("question six").await;
+            assert_eq!((next.turn(), next.conversation_id()), ("native", replayed.conversation_id()), "{place}");
+            assert_eq!(rig.last_question().message.as_deref(), Some("question six"));
+            let again = talk.first(talk.messages.len() - 2).ask("question six").await.ok();
+            assert_eq!((again.turn(), again.conversation_id()), ("branched", replayed.conversation_id()), "{place}");
+            let messages = talk.messages;
+            rig.restart().await;
+            let mut talk = rig.talk(stream);
+            talk.messages = messages;
+            assert_eq!(talk.say("question seven").await.turn(), "native", "{place}");
+            assert_eq!(rig.simulator.report().count("new"), 2);
+            rig.no_violations();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_original_can_still_be_continued_beside_the_rewritten_one() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        talk.say("question one").await;
+        talk.say("question two").await;
+        let mut rewritten = talk.clone();
+        rewritten.messages[1] = assistant("Certainly not.");
+        assert_eq!(rewritten.say("question three").await.turn(), "replayed");
+        assert_eq!(talk.say("question three").await.turn(), "native");
+        assert_eq!(talk.recite().await.turn(), "native");
+        assert_eq!(rewritten.say("question four").await.turn(), "native");
+        assert_eq!(rig.simulator.report().count("new"), 2);
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        for number in 1..=3 {
+            let (question, answer) = (format!("imported question {number}"), format!("imported answer {number}"));
+            talk.messages.extend([crate::harness::user(&question), assistant(&answer)]);
+        }
+        let replayed = talk.say("the first question here").await;
+        assert_eq!(replayed.turn(), "replayed");
+        let message = rig.last_question().message.unwrap();
+        assert!((1..=3).all(|number| message.matches(&format!("imported answer {number}")).count() == 1), "{message}");
+        for question in ["the second question here", "the third question here"] {
+            let reply = talk.say(question).await;
+            assert_eq!((reply.turn(), reply.conversation_id()), ("native", replayed.conversation_id()));
+            assert_eq!(rig.last_question().message.as_deref(), Some(question));
+        }
+        // The same import with another word in it is another conversation.
+        talk.messages[1] = assistant("imported answer 1, corrected");
+        let other = talk.first(6).ask("the first question here").await.ok();
+        assert_eq!(other.turn(), "replayed");
+        assert_ne!(other.conversation_id(), replayed.conversation_id());
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn the_reasoning_is_not_replayed() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        let thought = "<think>\nsecret musings\n</think>\n\nThe visible answer, from another gateway.";
+        talk.messages = vec![crate::harness::user("an old question"), assistant(thought)];
+        assert_eq!(talk.ask("and now?").await.ok().turn(), "replayed");
+        let message = rig.last_question().message.unwrap();
+        assert!(message.contains("The visible answer, from another gateway.") && !message.contains("musings"), "{message}");
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_replayed() {
+    for stream in [false, true] {
+        let mut rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        let first = talk.say("my dog is called Rex").await;
+        talk.say("question two").await;
+        let messages = talk.messages;
+        rig.execute("DELETE FROM turns").await;
+        rig.execute("DELETE FROM conversations").await;
+        rig.restart().await;
+        let mut talk = rig.talk(stream);
+        talk.messages = messages;
+        let gone = talk.send(json!({ "conversation_id": first.conversation_id(), "messages": talk.asking("x") })).await;
+        assert_eq!((gone.status, gone.error()["code"].as_str()), (404, Some("conversation_not_found")));
+        let reply = talk.say("what is my dog called?").await;
+        assert_eq!(reply.turn(), "replayed");
+        assert!(rig.last_question().message.unwrap().contains("my dog is called Rex"));
+        assert_eq!(talk.say("go on").await.turn(), "native");
+        rig.no_violations();
+    }
+}

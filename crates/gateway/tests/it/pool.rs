@@ -1,0 +1,406 @@
+//! The account pool at the front door: what each answer of the upstream means, who rests, who serves instead.
+
+use std::time::Duration;
+
+use grok2api_simulator::Reply as Upstream;
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, Rig, START_MS};
+use crate::probes::{question, refusal};
+
+const HOUR: i64 = 3_600;
+
+/// One answer of the upstream and what must follow from it.
+struct Row {
+    name: &'static str,
+    settings: Value,
+    /// What the client is told when there is no other account.
+    refusal: (u16, &'static str),
+    /// The account afterwards: its state, the reason of it, and how long it rests.
+    state: (&'static str, Option<&'static str>, Option<i64>),
+    /// Rest of the one mode that was asked for: reason and seconds.
+    mode_rest: Option<(&'static str, i64)>,
+    failures: i64,
+    /// Whether a second account answers the same request.
+    other_answers: bool,
+    verdict: &'static str,
+}
+
+impl Row {
+    /// Nobody is to blame, and another account may try.
+    fn new(name: &'static str, refusal: (u16, &'static str), verdict: &'static str) -> Self {
+        Self {
+            name,
+            settings: json!({}),
+            refusal,
+            state: ("available", None, None),
+            mode_rest: None,
+            failures: 0,
+            other_answers: true,
+            verdict,
+        }
+    }
+
+    fn state(self, name: &'static str, reason: &'static str, seconds: Option<i64>) -> Self {
+        Self { state: (name, Some(reason), seconds), ..self }
+    }
+
+    fn failure(self) -> Self {
+        Self { failures: 1, ..self }
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let limited = (429, "no_account_available");
+    let dead = (503, "no_account_available");
+    let exit = (503, "exit_refused");
+    let broken = (502, "upstream_error");
+    let quota_left = Some(5 * HOUR);
+    vec![
+        Row::new("rate-limited", limited, "rate_limited").state("cooling", "rate_limited_quota_left", quota_left),
+        Row {
+            mode_rest: Some(("rate_limited_no_quota", 7_200)),
+            ..Row::new("quota-exhausted", limited, "rate_limited")
+        },
+        Row::new("in-band-rate-limit", limited, "rate_limited").state("cooling", "rate_limited_quota_left", quota_left),
+        // The words say that nothing is left, the rate-limits route says otherwise: it knows better.
+        Row::new("usage-limit", limited, "rate_limited_quota_gone")
+            .state("cooling", "rate_limited_quota_left", quota_left),
+        Row::new("stream-usage-limit", limited, "rate_limited_quota_gone")
+            .state("cooling", "rate_limited_quota_left", quota_left),
+        Row::new("unauthorized", dead, "credential_dead").state("invalid", "credential_dead", None),
+        Row::new("bad-credentials", dead, "credential_dead").state("invalid", "credential_dead", None),
+        Row::new("blocked", dead, "user_blocked").state("invalid", "user_blocked", None),
+        Row {
+            mode_rest: Some(("mode_unavailable", HOUR)),
+            ..Row::new("model-not-found", (404, "model_not_found"), "model_unavailable")
+        },
+        Row::new("challenge", exit, "exit_challenge"),
+        Row::new("challenge-200", exit, "exit_challenge"),
+        Row::new("anti-bot", exit, "exit_anti_bot"),
+        Row::new("in-band-anti-bot", exit, "exit_anti_bot"),
+        Row::new("empty-403", exit, "exit_refused"),
+        Row::new("plain-403", exit, "exit_refused"),
+        Row::new("unknown-403", exit, "exit_unknown"),
+        Row::new("region", exit, "exit_region"),
+        Row {
+            other_answers: false,
+            ..Row::new("moderated-prompt", (400, "content_policy_violation"), "rejected_moderated")
+        },
+        Row { other_answers: false, ..Row::new("bad-request", (400, "upstream_rejected"), "rejected_bad_request") },
+        Row {
+            other_answers: false,
+            ..Row::new("stream-too-long", (400, "context_length_exceeded"), "rejected_too_long")
+        },
+        Row::new("not-found", (409, "conversation_unavailable"), "not_found"),
+        Row::new("server-error", broken, "unavailable").failure(),
+        Row::new("html-502", broken, "unavailable").failure(),
+        Row::new("in-band-error", broken, "unavailable").failure(),
+        Row::new("stream-error", broken, "unavailable").failure(),
+        Row::new("empty-answer", (502, "upstream_empty_answer"), "empty_answer").failure(),
+        Row {
+            settings: json!({ "request_timeout": 1 }),
+            ..Row::new("hang", (504, "upstream_timeout"), "timeout_first_event").failure()
+        },
+        Row {
+            settings: json!({ "request_timeout": 1 }),
+            ..Row::new("hang-after-headers", (504, "upstream_timeout"), "timeout_first_event").failure()
+        },
+        Row::new("cut-before-text-for-good", (502, "upstream_truncated"), "truncated").failure(),
+    ]
+}
+
+fn upstream_reply(name: &str) -> Upstream {
+    match name {
+        "cut-before-text-for-good" => Upstream::cut(0, false),
+        name => Upstream::named(name).unwrap(),
+    }
+}
+
+/// Seconds from the start of the rig's clock to an RFC 3339 time of the admin API.
+fn seconds_from_start(time: &Value) -> i64 {
+    let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+    (time.as_millisecond() - START_MS) / 1_000
+}
+
+/// What an account's state comes to: name, reason, seconds of rest.
+fn state_of(account: &Value) -> (String, Option<String>, Option<i64>) {
+    let state = &account["state"];
+    let until = (!state["until"].is_null()).then(|| seconds_from_start(&state["until"]));
+    (state["name"].as_str().unwrap().to_owned(), state["reason"]["code"].as_str().map(str::to_owned), until)
+}
+
+async fn ask(rig: &Rig) -> Reply {
+    rig.chat(question("hello there", false)).await
+}
+
+/// Waits until the quota has been asked as often as accounts were limited.
+async fn quota_asked(rig: &Rig, times: u64) {
+    rig.until("the quota was asked and taken in", async |rig| {
+        let (_, accounts) = rig.admin("GET", "/accounts", None).await;
+        let known = accounts["items"].as_array().unwrap().iter().filter(|each| each["quota"] != json!([])).count();
+        rig.simulator.report().count("rate_limits") >= times && u64::try_from(known).unwrap() >= times
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_verdict_has_its_status_its_charge_and_its_label() {
+    for row in rows() {
+        let name = row.name;
+        let rig = Rig::with_settings(&["anna"], row.settings.clone()).await;
+        rig.simulator.account("anna").always(Some(upstream_reply(name)));
+        let reply = ask(&rig).await;
+        assert_eq!(refusal(&reply), row.refusal, "{name}");
+        if row.verdict.starts_with("rate_limited") {
+            quota_asked(&rig, 1).await;
+        }
+        let account = rig.account("anna").await;
+        let (state, reason, seconds) = row.state;
+        assert_eq!(state_of(&account), (state.to_owned(), reason.map(str::to_owned), seconds), "{name}: {account}");
+        assert_eq!(account["consecutive_failures"], row.failures, "{name}");
+        assert_eq!(account["in_flight"], 0, "{name}");
+        match row.mode_rest {
+            None => assert_eq!(account["rests"], json!([]), "{name}"),
+            Some((reason, seconds)) => {
+                let rest = &account["rests"][0];
+                assert_eq!((rest["mode"].as_str(), rest["reason"].as_str()), (Some("auto"), Some(reason)), "{name}");
+                assert_eq!(seconds_from_start(&rest["until"]), seconds, "{name}");
+            }
+        }
+        assert!(rig.attempts(row.verdict).await > 0, "{name}: no attempt {}", row.verdict);
+        assert_eq!(rig.turn_count().await, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn another_account_answers_where_that_can_help() {
+    for row in rows() {
+        let name = row.name;
+        let rig = Rig::with_settings(&["anna", "bert"], row.settings.clone()).await;
+        rig.simulator.account("anna").always(Some(upstream_reply(name)));
+        let reply = ask(&rig).await;
+        if row.other_answers {
+            assert_eq!(reply.ok().text(), "Answer 1: you said \"hello there\".", "{name}");
+            assert_eq!(rig.callers(), ["anna", "bert"], "{name}");
+        } else {
+            assert_eq!(refusal(&reply), row.refusal, "{name}");
+            assert_eq!(rig.callers(), ["anna"], "{name}");
+        }
+        assert_eq!(state_of(&rig.account("bert").await).0, "available", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_upstream_or_proxy_charges_nobody() {
+    let rig = Rig::new(&["anna", "bert"]).await;
+    rig.change_settings(json!({ "proxy_url": "http://127.0.0.1:9" })).await;
+    let reply = ask(&rig).await;
+    assert_eq!(refusal(&reply), (503, "exit_unreachable"));
+    assert_eq!(reply.header("retry-after"), "10");
+    rig.change_settings(json!({ "proxy_url": "" })).await;
+    ask(&rig).await.ok();
+
+    rig.simulator.shutdown().await;
+    assert_eq!(refusal(&ask(&rig).await), (503, "exit_unreachable"));
+    assert_eq!(rig.attempts("exit_unreachable").await, 4);
+    for label in ["anna", "bert"] {
+        let account = rig.account(label).await;
+        assert_eq!((state_of(&account).0.as_str(), &account["consecutive_failures"]), ("available", &json!(0)));
+    }
+}
+
+#[tokio::test]
+async fn a_mode_that_is_used_up_rests_alone_and_until_the_upstream_says() {
+    let rig = Rig::new(&["anna"]).await;
+    rig.simulator.account("anna").set_quota("auto", 1, 20, Some(900));
+    ask(&rig).await.ok();
+    assert_eq!(refusal(&ask(&rig).await), (429, "no_account_available"));
+    quota_asked(&rig, 1).await;
+    let limited = ask(&rig).await;
+    assert_eq!(refusal(&limited), (429, "no_account_available"));
+    assert_eq!(limited.header("x-grok2api-accounts"), "rate_limited_no_quota=1");
+    assert_eq!(limited.header("retry-after"), "901");
+
+    let mut fast = rig.talk(false);
+    fast.model = "grok-fast".to_owned();
+    fast.say("hello there").await;
+    let account = rig.account("anna").await;
+    let quota = account["quota"].as_array().unwrap().iter().find(|quota| quota["mode"] == "auto").unwrap();
+    assert_eq!((&quota["remaining"], &quota["total"]), (&json!(0), &json!(20)));
+
+    rig.advance(899);
+    assert_eq!(ask(&rig).await.status, 429);
+    rig.simulator.account("anna").set_quota("auto", 20, 20, None);
+    rig.advance(1);
+    ask(&rig).await.ok();
+}
+
+#[tokio::test]
+async fn without_the_rate_limits_route_the_settings_decide_how_long() {
+    for (name, hours, reason) in [
+        ("rate-limited", 5, "rate_limited_quota_left"),
+        ("quota-exhausted", 5, "rate_limited_quota_left"),
+        ("usage-limit", 10, "rate_limited_no_quota"),
+        ("stream-usage-limit", 10, "rate_limited_no_quota"),
+    ] {
+        let rig = Rig::new(&["anna"]).await;
+        rig.simulator.account("anna").rate_limits_throttled(true);
+        rig.simulator.account("anna").push(Upstream::named(name).unwrap());
+        let limited = ask(&rig).await;
+        assert_eq!(limited.status, 429, "{name}");
+        rig.until("the quota was asked in vain", async |rig| rig.simulator.report().count("rate_limits") == 1).await;
+        rig.quiet().await;
+        let rested = ("cooling".to_owned(), Some(reason.to_owned()), Some(hours * HOUR));
+        assert_eq!(state_of(&rig.account("anna").await), rested, "{name}");
+        // The whole account rests, for nobody knows which mode is meant.
+        let mut fast = question("hello there", false);
+        fast["model"] = json!("grok-fast");
+        assert_eq!(rig.chat(fast).await.status, 429, "{name}");
+        assert_eq!(rig.chat_calls(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_rest() {
+    let rig = Rig::new(&["anna", "bert", "carl", "dora"]).await;
+    for account in ["anna", "bert", "carl", "dora"] {
+        rig.simulator.account(account).always(Some(Upstream::challenge()));
+    }
+    // One request meets two accounts: trying a third would only meet the same exit.
+    assert_eq!(refusal(&ask(&rig).await), (503, "exit_refused"));
+    assert_eq!(rig.callers(), ["anna", "bert"]);
+    let opening = ask(&rig).await;
+    assert_eq!(refusal(&opening), (503, "exit_refused"));
+    assert_eq!(rig.callers(), ["anna", "bert", "carl"]);
+
+    let closed = ask(&rig).await;
+    assert_eq!(refusal(&closed), (503, "exit_refused"));
+    assert_eq!(closed.header("retry-after"), "31");
+    assert!(closed.error()["message"].as_str().unwrap().contains("exit_challenge"), "{}", closed.error());
+    assert_eq!(rig.chat_calls(), 3);
+    assert_eq!(rig.metric("grok2api_exit_breaker_opened").await, 1);
+    let ready: Value = rig.http().get(rig.url("/readyz")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready["components"]["upstream_exit"]["message"], "exit_challenge");
+
+    // After the rest one request goes out; when it fails, the exit rests again.
+    rig.advance(30);
+    assert_eq!(refusal(&ask(&rig).await), (503, "exit_refused"));
+    assert_eq!(rig.chat_calls(), 4);
+    assert_eq!(refusal(&ask(&rig).await), (503, "exit_refused"));
+    assert_eq!(rig.chat_calls(), 4);
+
+    // While one request tries the exit the others wait; its success lets everybody through.
+    rig.advance(30);
+    for account in ["anna", "bert", "carl", "dora"] {
+        rig.simulator.account(account).always(None);
+    }
+    let trying = ["anna", "bert", "carl", "dora"].map(|account| rig.simulator.account(account));
+    trying.iter().for_each(|account| account.push(Upstream::slow_first_byte(Duration::from_millis(400))));
+    let trial = async { ask(&rig).await };
+    let meanwhile = async {
+        rig.until("the trial is under way", async |rig| rig.simulator.report().open_streams == 1).await;
+        ask(&rig).await
+    };
+    let (trial, meanwhile) = tokio::join!(trial, meanwhile);
+    trial.ok();
+    assert_eq!(refusal(&meanwhile), (503, "exit_refused"));
+    trying.iter().for_each(grok2api_simulator::Account::clear);
+    ask(&rig).await.ok();
+    for account in ["anna", "bert", "carl", "dora"] {
+        assert_eq!(state_of(&rig.account(account).await).0, "available");
+    }
+}
+
+#[tokio::test]
+async fn the_exit_breaker_counts_different_accounts_within_a_minute() {
+    let rig = Rig::new(&["anna", "bert", "carl"]).await;
+    let refuse = |account: &str| rig.simulator.account(account).push(Upstream::anti_bot());
+    refuse("anna");
+    refuse("bert");
+    assert_eq!(ask(&rig).await.status, 503);
+    rig.advance(61);
+    refuse("carl");
+    ask(&rig).await.ok();
+    assert_eq!(rig.metric("grok2api_exit_breaker_opened").await, 0);
+
+    let alone = Rig::new(&["anna"]).await;
+    alone.simulator.account("anna").always(Some(Upstream::anti_bot()));
+    for calls in 1..=5 {
+        assert_eq!(ask(&alone).await.status, 503);
+        assert_eq!(alone.chat_calls(), calls, "one account alone never closes the exit");
+    }
+}
+
+#[tokio::test]
+async fn a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works() {
+    let rig = Rig::new(&["anna", "bert", "carl"]).await;
+    for account in ["anna", "bert", "carl"] {
+        rig.simulator.account(account).always(Some(Upstream::challenge()));
+    }
+    ask(&rig).await;
+    ask(&rig).await;
+    assert_eq!(rig.metric("grok2api_exit_breaker_opened").await, 1);
+    rig.advance(30);
+    // The upstream is reached again and complains about the accounts, one by one.
+    for account in ["anna", "bert", "carl"] {
+        rig.simulator.account(account).always(Some(Upstream::unauthorized()));
+    }
+    let reply = ask(&rig).await;
+    assert_ne!(refusal(&reply), (503, "exit_refused"), "{}", reply.error());
+    let reply = ask(&rig).await;
+    assert_ne!(refusal(&reply), (503, "exit_refused"), "{}", reply.error());
+}
+
+#[tokio::test]
+async fn five_failures_in_a_row_are_an_hour_and_a_success_begins_anew() {
+    let rig = Rig::new(&["anna"]).await;
+    let fail = async |times: usize| {
+        for _ in 0..times {
+            rig.simulator.account("anna").push(Upstream::server_error());
+            assert_eq!(refusal(&ask(&rig).await), (502, "upstream_error"));
+        }
+    };
+    fail(4).await;
+    assert_eq!(rig.account("anna").await["consecutive_failures"], 4);
+    ask(&rig).await.ok();
+    assert_eq!(rig.account("anna").await["consecutive_failures"], 0);
+    fail(5).await;
+    let rested = ("cooling".to_owned(), Some("consecutive_failures".to_owned()), Some(HOUR));
+    assert_eq!(state_of(&rig.account("anna").await), rested);
+    assert_eq!(ask(&rig).await.header("x-grok2api-accounts"), "consecutive_failures=1");
+}
+
+#[tokio::test]
+async fn one_request_tries_three_accounts_and_charges_one_per_cause() {
+    let names = ["anna", "bert", "carl", "dora", "emil"];
+    let rig = Rig::new(&names).await;
+    names.iter().for_each(|name| rig.simulator.account(name).always(Some(Upstream::server_error())));
+    assert_eq!(refusal(&ask(&rig).await), (502, "upstream_error"));
+    assert_eq!(rig.callers(), ["anna", "bert", "carl"]);
+    let mut failures = Vec::new();
+    for name in names {
+        failures.push(rig.account(name).await["consecutive_failures"].as_i64().unwrap());
+    }
+    assert_eq!(failures, [1, 0, 0, 0, 0]);
+
+    let rig = Rig::new(&names).await;
+    rig.simulator.account("anna").push(Upstream::unauthorized());
+    rig.simulator.account("bert").push(Upstream::server_error());
+    rig.simulator.account("carl").push(Upstream::rate_limited(true));
+    assert_eq!(ask(&rig).await.status, 429);
+    assert_eq!(state_of(&rig.account("anna").await).0, "invalid");
+    assert_eq!(rig.account("bert").await["consecutive_failures"], 1);
+    assert_eq!(state_of(&rig.account("carl").await).0, "cooling");
+    assert_eq!(rig.chat_calls(), 3);
+
+    // Two accounts that are limited by one request may share one cause, say an address.
+    let rig = Rig::new(&names).await;
+    names.iter().for_each(|name| {
+        rig.simulator.account(name).always(Some(Upstream::rate_limited(true)));
+        rig.simulator.account(name).rate_limits_throttled(true);
+    });
+    assert_eq!(ask(&rig).await.status, 429);
+    let (_, summary) = rig.admin("GET", "/accounts/summary", None).await;
+    assert_eq!(summary["states"]["cooling"], 1, "{summary}");
+}

@@ -1,0 +1,250 @@
+//! What the simulator remembers: accounts, conversation trees, share links, files, calls.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    account::AccountState,
+    calls::{Call, Counters, Report, Violation},
+    ids,
+    rest::TemplateCache,
+    script::Step,
+    simulator::Options,
+};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub options: Options,
+    pub counters: Arc<Counters>,
+    pub templates: TemplateCache,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub accounts: HashMap<String, AccountState>,
+    pub conversations: HashMap<String, Conversation>,
+    /// Deleted conversations that can be restored.
+    pub deleted: HashMap<String, Conversation>,
+    pub share_links: HashMap<String, ShareLink>,
+    /// Uploaded and generated files by path on the assets host.
+    pub assets: HashMap<String, Asset>,
+    /// Owner of each uploaded file id.
+    pub file_owners: HashMap<String, String>,
+    pub calls: Vec<Call>,
+    pub counts: BTreeMap<&'static str, u64>,
+    pub violations: Vec<Violation>,
+}
+
+pub(crate) struct ShareLink {
+    pub conversation: String,
+    pub response: String,
+}
+
+pub(crate) struct Asset {
+    pub owner: String,
+    pub content_type: String,
+    pub content: AssetContent,
+}
+
+pub(crate) enum AssetContent {
+    Uploaded(Vec<u8>),
+    /// Drawn when it is fetched, from its id.
+    Generated(String),
+}
+
+/// A conversation: a tree of messages.
+#[derive(Clone)]
+pub(crate) struct Conversation {
+    pub id: String,
+    pub owner: String,
+    pub title: String,
+    pub temporary: bool,
+    pub created: SystemTime,
+    pub nodes: Vec<Node>,
+}
+
+/// A stored message.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub id: String,
+    pub parent: Option<String>,
+    pub sender: Sender,
+    pub message: String,
+    /// As last written; see [`Node::progress`].
+    progress: Progress,
+    pub mode: String,
+    pub created: SystemTime,
+    pub files: Vec<String>,
+    /// Members of the stored form that differ from the usual.
+    pub overrides: Value,
+    pub cards: Vec<String>,
+    pub images: Vec<String>,
+    pub sources: Vec<Value>,
+    /// An answer whose stream was cut and that goes on without a reader.
+    pub background: Option<Background>,
+}
+
+/// The rest of a cut answer. The node already holds what it will be; until then it counts as in flight.
+#[derive(Clone)]
+pub(crate) struct Background {
+    /// What reconnecting replays, from the beginning.
+    pub steps: Arc<[Step]>,
+    /// When it is done, and how it ends.
+    pub done: Instant,
+    pub outcome: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Human,
+    Assistant,
+}
+
+/// How far an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Being streamed, or going on in the background after a cut.
+    InFlight,
+    /// Complete.
+    Finished,
+    /// Ended early: the client left, or the script broke it.
+    Partial,
+}
+
+impl Sender {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Sender::Human => "human",
+            Sender::Assistant => "assistant",
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { options, counters: Arc::default(), templates: TemplateCache::default(), state: Mutex::default() }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves plain data; the test that panicked says so itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    pub(crate) fn report(&self) -> Report {
+        let state = self.state();
+        let mut report =
+            Report { violations: state.violations.clone(), calls: state.counts.clone(), ..Report::default() };
+        drop(state);
+        self.counters.fill(&mut report);
+        report
+    }
+}
+
+impl State {
+    pub(crate) fn violate(&mut self, kind: &'static str, detail: impl Into<String>) {
+        self.violations.push(Violation { kind, detail: detail.into() });
+    }
+
+    /// Forgets everything but which accounts there are.
+    pub(crate) fn reset(&mut self, default_quota: i64) {
+        let accounts = self.accounts.drain().map(|(sso, _)| {
+            let account = AccountState::new(&sso, default_quota);
+            (sso, account)
+        });
+        *self = State { accounts: accounts.collect(), ..State::default() };
+    }
+}
+
+impl Conversation {
+    pub(crate) fn new(owner: &str, title: &str, temporary: bool) -> Self {
+        Self {
+            id: ids::fresh(),
+            owner: owner.to_owned(),
+            title: title.to_owned(),
+            temporary,
+            created: SystemTime::now(),
+            nodes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn node(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    pub(crate) fn node_mut(&mut self, id: &str) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.id == id)
+    }
+
+    /// The newest answer, where a turn goes that names no parent.
+    pub(crate) fn newest_answer(&self) -> Option<&Node> {
+        self.nodes.iter().rev().find(|node| node.sender == Sender::Assistant)
+    }
+
+    /// The path from the root to `id`.
+    pub(crate) fn branch(&self, id: &str) -> Vec<&Node> {
+        let mut branch = Vec::new();
+        let mut next = self.node(id);
+        while let Some(node) = next {
+            branch.push(node);
+            next = node.parent.as_deref().and_then(|parent| self.node(parent));
+        }
+        branch.reverse();
+        branch
+    }
+}
+
+impl Node {
+    /// The message as it is now, under another id.
+    pub(crate) fn copy(&self, id: String, parent: Option<String>) -> Self {
+        let progress = match self.progress() {
+            Progress::InFlight => Progress::Partial,
+            settled => settled,
+        };
+        Self { id, parent, progress, background: None, ..self.clone() }
+    }
+
+    pub(crate) fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    /// How far it is by now.
+    pub(crate) fn progress(&self) -> Progress {
+        match &self.background {
+            Some(background) if self.progress == Progress::InFlight && background.done <= Instant::now() => {
+                background.outcome
+            }
+            _ => self.progress,
+        }
+    }
+
+    pub(crate) fn new(id: String, parent: Option<String>, sender: Sender, message: &str, mode: &str) -> Self {
+        let progress = match sender {
+            Sender::Human => Progress::Finished,
+            Sender::Assistant => Progress::InFlight,
+        };
+        Self {
+            id,
+            parent,
+            sender,
+            message: message.to_owned(),
+            progress,
+            mode: mode.to_owned(),
+            created: SystemTime::now(),
+            files: Vec::new(),
+            overrides: Value::Null,
+            cards: Vec::new(),
+            images: Vec::new(),
+            sources: Vec::new(),
+            background: None,
+        }
+    }
+}

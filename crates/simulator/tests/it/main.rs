@@ -1,0 +1,15 @@
+//! The simulator over real HTTP, as a gateway or a test suite meets it.
+
+mod account;
+mod binary;
+mod chat;
+mod checks;
+mod client;
+mod control;
+mod endings;
+mod files;
+mod load;
+mod refusals;
+mod scenarios;
+mod transport;
+mod tree;
