@@ -19,7 +19,7 @@ use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::conversations::Conversations;
 use crate::http::admin::{self, AdminState};
-use crate::http::{ApiState, Front, Listener, serve};
+use crate::http::{ApiState, Ends, Front, Listener, Workers};
 use crate::jobs;
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
@@ -67,15 +67,14 @@ pub struct Gateway {
     notice: FirstStartNotice,
     api: ApiState,
     stop: Stop,
+    workers: Workers,
     _directory: DataDirectory,
 }
 
-/// What an orderly stop needs. Soft: take nothing new, let requests finish. Hard: end them.
+/// What an orderly stop needs.
 struct Stop {
-    soft: CancellationToken,
-    hard: CancellationToken,
+    ends: Ends,
     writer: CancellationToken,
-    connections: TaskTracker,
     chat_tasks: TaskTracker,
     background: TaskTracker,
     writer_tasks: TaskTracker,
@@ -127,13 +126,15 @@ impl Gateway {
         let notice =
             first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
         let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging };
-        jobs.spawn(&stop.background, &stop.soft);
+        jobs.spawn(&stop.background, &stop.ends.soft);
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
+        let workers = Workers::start(&stop.ends)
+            .map_err(|error| StartError::Component(format!("the workers cannot start: {error}")))?;
         if let Some(listener) = metrics_listener {
-            stop.serve(listener, Front::metrics_only(api.clone()));
+            stop.background.spawn(workers.accept(listener, Front::metrics_only(api.clone()), &stop.ends));
         }
-        stop.serve(listener, front);
-        Ok(Self { address, metrics_address, notice, api, stop, _directory: directory })
+        stop.background.spawn(workers.accept(listener, front, &stop.ends));
+        Ok(Self { address, metrics_address, notice, api, stop, workers, _directory: directory })
     }
 
     /// The address it listens on.
@@ -179,7 +180,7 @@ impl Gateway {
     pub async fn run_until_signal(self) {
         wait_for_signal().await;
         tracing::info!("stopping: no new connections, running answers may finish");
-        let hard = self.stop.hard.clone();
+        let hard = self.stop.ends.hard.clone();
         tokio::select! {
             () = self.stop() => {}
             () = async { wait_for_signal().await; hard.cancel(); std::future::pending::<()>().await } => {}
@@ -188,18 +189,19 @@ impl Gateway {
 
     /// Stops in order: nothing new, running answers up to the grace, then what is left to write.
     pub async fn stop(self) {
-        let Self { api, stop, .. } = self;
+        let Self { api, stop, workers, _directory, .. } = self;
         let grace = Duration::from_secs(api.settings.current().shutdown_grace);
-        stop.soft.cancel();
-        stop.connections.close();
+        let Ends { soft, hard, connections } = &stop.ends;
+        soft.cancel();
+        connections.close();
         let drained = tokio::select! {
-            drained = tokio::time::timeout(grace, stop.connections.wait()) => drained.is_ok(),
-            () = stop.hard.cancelled() => false,
+            drained = tokio::time::timeout(grace, connections.wait()) => drained.is_ok(),
+            () = hard.cancelled() => false,
         };
         if !drained {
             tracing::warn!(grace_s = grace.as_secs(), "some answers were still running and are ended");
-            stop.hard.cancel();
-            stop.connections.wait().await;
+            hard.cancel();
+            connections.wait().await;
         }
         stop.background.close();
         stop.chat_tasks.close();
@@ -218,6 +220,7 @@ impl Gateway {
         stop.writer.cancel();
         stop.writer_tasks.close();
         stop.writer_tasks.wait().await;
+        let _ = tokio::task::spawn_blocking(|| workers.join()).await;
         api.store.close().await;
         tracing::info!("stopped");
     }
@@ -227,19 +230,12 @@ impl Stop {
     fn new() -> Self {
         let hard = CancellationToken::new();
         Self {
-            soft: hard.child_token(),
-            hard,
+            ends: Ends { soft: hard.child_token(), hard, connections: TaskTracker::new() },
             writer: CancellationToken::new(),
-            connections: TaskTracker::new(),
             chat_tasks: TaskTracker::new(),
             background: TaskTracker::new(),
             writer_tasks: TaskTracker::new(),
         }
-    }
-
-    fn serve(&self, listener: Listener, front: Front) {
-        let serving = serve(listener, front, self.connections.clone(), self.soft.clone(), self.hard.clone());
-        self.background.spawn(serving);
     }
 }
 

@@ -14,6 +14,9 @@ use crate::openai::{Message, Role};
 /// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
 const LINES_KEPT: usize = 128;
 
+/// How many beginnings of an answer behind a quotation are tried.
+const QUOTATIONS_TRIED: usize = 4;
+
 /// An answer shorter than this does not identify a conversation on its own.
 pub const TELLING_ANSWER_CHARACTERS: usize = 32;
 
@@ -162,9 +165,7 @@ impl ResentAnswer {
         let normal = normalise_answer(&text);
         let mut hashes = vec![answer_hash_of_normal(&normal)];
         let characters = normal.chars().count();
-        if let Some(rest) = without_leading_quotation(&text) {
-            hashes.push(answer_hash(rest));
-        }
+        hashes.extend(without_leading_quotation(&text).into_iter().map(answer_hash));
         Self { text, hashes, characters }
     }
 
@@ -417,21 +418,26 @@ fn first_reasoning_block(text: &str) -> Option<(usize, usize)> {
         .min()
 }
 
-/// The text after a leading quotation (`> ` lines and an empty line), the form in which some clients keep reasoning.
-fn without_leading_quotation(text: &str) -> Option<&str> {
+/// What may be the answer behind a leading quotation (`> ` lines and an empty line), the form in which some clients keep
+/// reasoning: the text after the last quotation, then, as an answer may itself begin with one, the quotations before it.
+fn without_leading_quotation(text: &str) -> Vec<&str> {
     let text = text.trim_start();
-    if !text.starts_with('>') {
-        return None;
-    }
-    let mut offset = 0;
+    let mut rests = Vec::new();
+    let (mut offset, mut after_empty_line) = (0, false);
     for line in text.split_inclusive('\n') {
-        let line_text = line.trim();
-        if !line_text.is_empty() && !line_text.starts_with('>') {
-            return (offset > 0).then(|| &text[offset..]);
+        let is_quoted = line.trim_start().starts_with('>');
+        if !line.trim().is_empty() && offset > 0 && (after_empty_line || !is_quoted) {
+            rests.push(&text[offset..]);
         }
+        if !line.trim().is_empty() && !is_quoted {
+            break;
+        }
+        after_empty_line = line.trim().is_empty();
         offset += line.len();
     }
-    None
+    rests.reverse();
+    rests.truncate(QUOTATIONS_TRIED);
+    rests
 }
 
 /// Removes `![…](…)` and `[[n]](…)`.
@@ -550,6 +556,13 @@ mod tests {
         assert!(resent.is(&answer_hash("Paris.")));
         assert!(resent.is(&answer_hash("> thinking\n> more\n\nParis.")));
         assert!(ResentAnswer::new("> only a quotation".to_owned()).hashes.len() == 1);
+        assert!(ResentAnswer::new("no quotation\n\n> but later".to_owned()).hashes.len() == 1);
+        let resent = ResentAnswer::new("> thinking\n\n> a citation\n\nParis.\n\n> another".to_owned());
+        assert!(resent.is(&answer_hash("> a citation\n\nParis.\n\n> another")));
+        assert!(resent.is(&answer_hash("Paris.\n\n> another")));
+        assert!(!resent.is(&answer_hash("> another")));
+        let quotations = "> so\n\n".repeat(50);
+        assert_eq!(ResentAnswer::new(quotations).hashes.len(), 1 + QUOTATIONS_TRIED);
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::ids;
 /// Something that no correct client does.
 ///
 /// Kinds: `missing_cookie`, `unknown_cookie`, `missing_statsig`, `bad_statsig`, `missing_header`, `bad_header`, `bad_json`,
-/// `empty_message`, `missing_mode`, `wrong_parent`, `partial_parent`, `foreign_conversation`,
-/// `history_resent`, `unknown_file`, `share_indexed`, `foreign_asset`, `unknown_route`.
+/// `empty_message`, `missing_mode`, `wrong_parent`, `partial_parent`, `foreign_conversation`, `unknown_conversation`,
+/// `unknown_response`, `history_resent`, `unknown_file`, `share_indexed`, `foreign_asset`, `unknown_route`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Which rule, in snake case.
@@ -56,7 +56,7 @@ pub struct Call {
 /// What has happened so far.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Broken rules, in order.
+    /// Broken rules, in order; the first ten thousand of them.
     pub violations: Vec<Violation>,
     /// Calls by route name.
     pub calls: BTreeMap<&'static str, u64>,

@@ -133,6 +133,13 @@ impl Entry {
         self.can_serve(mode, now) && !(self.probation && self.in_flight > 0)
     }
 
+    /// Starts a rest unless one of the same scope lasts longer: requests that ran at the same time end in any order.
+    pub(super) fn rest_at_least(&mut self, rest: Rest) {
+        if !self.rests.iter().any(|other| other.mode == rest.mode && other.until > rest.until) {
+            self.rest(rest);
+        }
+    }
+
     /// Starts a rest, replacing an earlier one of the same scope.
     pub(super) fn rest(&mut self, rest: Rest) {
         self.rests.retain(|other| other.mode != rest.mode);

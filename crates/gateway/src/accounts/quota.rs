@@ -4,14 +4,14 @@ use protocol::rest::RateLimits;
 
 use super::AccountPool;
 use super::entry::{Entry, Rest};
-use super::rest::{RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT};
+use super::rest::{RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT, RestLengths};
 use crate::store::Write;
 use crate::store::accounts::QuotaRow;
 
 impl AccountPool {
     /// Takes a reading of an account's quota in one mode. After a 429 it decides the rest: a mode that is used up rests until
     /// the upstream says it recovers, and the other modes may serve again; with quota left the whole account rests on.
-    pub(crate) fn learn_quota(&self, account_id: &str, mode: &str, limits: &RateLimits, quota_gone_s: i64) {
+    pub(crate) fn learn_quota(&self, account_id: &str, mode: &str, limits: &RateLimits, lengths: &RestLengths) {
         let now = self.shared.clock.now_ms();
         let row = quota_row(account_id, mode, limits, now);
         let mut state = self.state();
@@ -19,7 +19,7 @@ impl AccountPool {
         state.change(index, now, |entry| {
             entry.quota.retain(|other| other.mode != mode);
             entry.quota.push(row.clone());
-            refine_rest(entry, mode, limits, quota_gone_s, now);
+            refine_rest(entry, mode, limits, lengths, now);
         });
         state.mark_dirty(index);
         if let Some(saved) = state.entry(index).map(Entry::state_row) {
@@ -44,12 +44,12 @@ fn quota_row(account_id: &str, mode: &str, limits: &RateLimits, now: i64) -> Quo
     }
 }
 
-fn refine_rest(entry: &mut Entry, mode: &str, limits: &RateLimits, quota_gone_s: i64, now: i64) {
+fn refine_rest(entry: &mut Entry, mode: &str, limits: &RateLimits, lengths: &RestLengths, now: i64) {
     let whole = entry.rests.iter().position(|rest| rest.mode.is_none() && is_rate_limit(&rest.reason));
     match limits.remaining {
         Some(remaining) if remaining <= 0 => {
             let caused_by = whole.and_then(|position| entry.rests.remove(position).caused_by);
-            let seconds = limits.wait_seconds.filter(|wait| *wait > 0).unwrap_or(quota_gone_s);
+            let seconds = limits.wait_seconds.filter(|wait| *wait > 0).unwrap_or(lengths.quota_gone);
             entry.rest(Rest {
                 mode: Some(mode.to_owned()),
                 reason: RATE_LIMITED_NO_QUOTA.to_owned(),
@@ -60,10 +60,14 @@ fn refine_rest(entry: &mut Entry, mode: &str, limits: &RateLimits, quota_gone_s:
         }
         Some(_) => {
             if let Some(position) = whole {
-                RATE_LIMITED_QUOTA_LEFT.clone_into(&mut entry.rests[position].reason);
+                let rest = &mut entry.rests[position];
                 if let Some(wait) = limits.wait_seconds.filter(|wait| *wait > 0) {
-                    entry.rests[position].until = now.saturating_add(wait.saturating_mul(1_000));
+                    rest.until = now.saturating_add(wait.saturating_mul(1_000));
+                } else if rest.reason == RATE_LIMITED_NO_QUOTA {
+                    // The answer's words had said that nothing was left.
+                    rest.until = rest.since.saturating_add(lengths.quota_left.saturating_mul(1_000));
                 }
+                RATE_LIMITED_QUOTA_LEFT.clone_into(&mut rest.reason);
             }
             // A mode that was used up and has quota again need not wait for its deadline.
             entry.rests.retain(|rest| rest.mode.as_deref() != Some(mode) || rest.reason != RATE_LIMITED_NO_QUOTA);

@@ -49,17 +49,17 @@ pub(super) fn charge(entry: &mut Entry, fault: Fault, mode: &str, lengths: &Rest
     let invalid = |reason: &str| Some(Invalid { reason: reason.to_owned(), since: now });
     match fault {
         Fault::RateLimited { quota_left: Some(false) } => {
-            entry.rest(rest(None, RATE_LIMITED_NO_QUOTA, lengths.quota_gone));
+            entry.rest_at_least(rest(None, RATE_LIMITED_NO_QUOTA, lengths.quota_gone));
         }
-        Fault::RateLimited { .. } => entry.rest(rest(None, RATE_LIMITED_QUOTA_LEFT, lengths.quota_left)),
+        Fault::RateLimited { .. } => entry.rest_at_least(rest(None, RATE_LIMITED_QUOTA_LEFT, lengths.quota_left)),
         Fault::CredentialDead => entry.invalid = invalid(CREDENTIAL_DEAD),
         Fault::UserBlocked => entry.invalid = invalid(USER_BLOCKED),
-        Fault::ModeUnavailable => entry.rest(rest(Some(mode), MODE_UNAVAILABLE, MODE_UNAVAILABLE_S)),
+        Fault::ModeUnavailable => entry.rest_at_least(rest(Some(mode), MODE_UNAVAILABLE, MODE_UNAVAILABLE_S)),
         Fault::Failure => {
             entry.failures += 1;
             // On probation the first failure counts as the last of the row.
             if entry.failures >= lengths.failures_in_a_row || entry.probation {
-                entry.rest(rest(None, CONSECUTIVE_FAILURES, lengths.failures));
+                entry.rest_at_least(rest(None, CONSECUTIVE_FAILURES, lengths.failures));
                 entry.failures = 0;
             }
         }

@@ -242,8 +242,12 @@ pub(super) fn settle(
     settings: &Settings,
     request: &str,
 ) -> bool {
-    if verdict.blame == Blame::Exit {
-        shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings));
+    match verdict.blame {
+        Blame::Exit => shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings)),
+        // May have happened on the way as well as upstream.
+        Blame::Failure => shared.exit.undecided(),
+        // The upstream itself spoke, so the way out works.
+        _ => shared.exit.success(),
     }
     let (credential, mode) = (lease.credential().clone(), lease.mode().to_owned());
     let fault = fault(verdict.blame).filter(|_| may_charge);

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::bind::share_ahead;
+use super::start::rest_lengths;
 use crate::conversations::Plan;
 use crate::settings::ShareMode;
 use crate::store::conversations::Place;
@@ -58,8 +59,7 @@ pub(super) fn check_quota(shared: &Arc<Shared>, credential: Credential, mode: St
         let route = rest::rate_limits(&Mode::Id(mode.clone().into()));
         match shared.upstream.call(&credential, route, &settings, rest::read_rate_limits).await {
             Ok(limits) => {
-                let quota_gone = i64::try_from(settings.cooldown_quota_gone).unwrap_or(i64::MAX / 1_000_000);
-                shared.accounts.learn_quota(account_id, mode, &limits, quota_gone);
+                shared.accounts.learn_quota(account_id, mode, &limits, &rest_lengths(&settings));
             }
             // Says nothing about the quota: the rest stays as it is.
             Err(error) => tracing::info!(account = account_id, mode, error = %error, "the quota could not be read"),

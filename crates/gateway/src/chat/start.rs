@@ -49,7 +49,10 @@ impl ChatService {
             let preferred = plan.parent.as_ref().map(|parent| parent.place.account_id.as_str());
             let lease = match shared.accounts.acquire(mode, preferred, &tried.accounts) {
                 Ok(lease) => lease,
-                Err(why) => return Err(ChatError::NoAccount { why, last: tried.last }),
+                Err(why) => {
+                    shared.exit.undecided();
+                    return Err(ChatError::NoAccount { why, last: tried.last });
+                }
             };
             let began = Instant::now();
             let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over).await {

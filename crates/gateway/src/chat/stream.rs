@@ -36,6 +36,8 @@ pub(super) struct EventStream {
     translator: Translator,
     context: Arc<StreamContext>,
     mended: bool,
+    /// What ended the bytes early, if not just their end.
+    broken_by: Option<UpstreamError>,
     clock: StreamClock,
 }
 
@@ -72,6 +74,7 @@ impl EventStream {
             translator: Translator::new(options),
             context: Arc::new(context),
             mended: false,
+            broken_by: None,
             clock,
         })
     }
@@ -135,9 +138,17 @@ impl EventStream {
                     }
                     Poll::Ready(None) => {
                         self.source = Source::Ended;
-                        return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Truncated.into()));
+                        let error = self.broken_by.take().unwrap_or_else(|| UpstreamErrorKind::Truncated.into());
+                        return Poll::Ready(Pulled::Failed(error));
                     }
-                    Poll::Pending => return Poll::Pending,
+                    // An upstream that cuts and then does not answer either must not hold the client for ever.
+                    Poll::Pending => match self.clock.poll_late(context) {
+                        Poll::Ready(patience) => {
+                            self.source = Source::Ended;
+                            return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Timeout(patience).into()));
+                        }
+                        Poll::Pending => return Poll::Pending,
+                    },
                 },
                 Source::Ended => return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Truncated.into())),
             }
@@ -175,6 +186,8 @@ impl EventStream {
                 let begun = std::mem::replace(&mut self.translator, Translator::new(RenderOptions::default()));
                 self.translator = Translator::resume(begun);
                 self.source = Source::Mending(mending);
+                self.broken_by = error;
+                self.clock.heard();
                 return None;
             }
         }

@@ -39,8 +39,10 @@ impl Conversations {
         let chain = history.chain_of(owner.key_id, history.pairs.len());
         if let Some(references) = self.cache.chain(&chain) {
             let candidates = self.grade(owner, history, &references).await?;
-            if let Some(found) = best_full(&candidates, client_chat) {
-                return Ok(Some(found));
+            if let Some((conversation, turn)) = best_full(&candidates, client_chat)
+                && is_surely_meant(&conversation, &turn, client_chat)
+            {
+                return Ok(Some((conversation, turn)));
             }
         }
         let references = self.store.turns_by_chain(&chain, CANDIDATES).await?;
@@ -90,6 +92,12 @@ pub(super) fn inside(conversation: &Arc<Conversation>, key_id: &str, history: &H
         .filter(|(_, _, grade)| *grade != Grade::No)
         .collect();
     best_full(&candidates, None).or_else(|| only_window(&candidates, last, None)).map(|(_, turn)| turn)
+}
+
+/// Whether no other conversation that reads the same could be preferred to this one: memory may know only some of them.
+fn is_surely_meant(conversation: &Conversation, turn: &TurnRow, client_chat: Option<&str>) -> bool {
+    let same_chat = client_chat.is_none() || conversation.client_chat.as_deref() == client_chat;
+    same_chat && !conversation.has_children(&turn.id)
 }
 
 /// Of several conversations that read the same, the chat that the client named, then one that has not been continued yet, then

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::history::{CONTINUE_MESSAGE, History, answer_characters, answer_hash, chain};
+use protocol::history::{CONTINUE_MESSAGE, Hash, History, answer_characters, answer_hash, chain};
 use uuid::Uuid;
 
 use super::Conversation;
@@ -153,13 +153,22 @@ impl Plan {
             lines,
             answer: answer_hash(finished.visible).scoped(&self.key_id),
             answer_length: i64::try_from(answer_characters(finished.visible)).unwrap_or(i64::MAX),
-            // A request without system text leaves the model with the one it has.
-            system: self.history.system_hash().or_else(|| self.parent.as_ref().and_then(|parent| parent.system)),
+            system: self.system_of(finished),
             base,
             place: finished.place.clone(),
             share_link: None,
             created_at: now,
         }
+    }
+
+    /// Hash of the system text that the model has now. A request without any leaves it with the one it had, unless the
+    /// history was replayed.
+    fn system_of(&self, finished: &Finished<'_>) -> Option<Hash> {
+        let continues = |parent: &&Arc<TurnRow>| {
+            !finished.moved.is_empty()
+                || parent.place.upstream_conversation_id == finished.place.upstream_conversation_id
+        };
+        self.history.system_hash().or_else(|| self.parent.as_ref().filter(continues).and_then(|parent| parent.system))
     }
 
     /// A continued answer replaces the unfinished one for the client: it stands beside it, with both parts as its words.
@@ -168,11 +177,18 @@ impl Plan {
         let earlier = self.history.pairs.len() - 1;
         let answer = answer_hash(&visible).scoped(&self.key_id);
         let answer_length = i64::try_from(answer_characters(&visible)).unwrap_or(i64::MAX);
-        let (id, place) = (self.turn_id.clone(), finished.place.clone());
+        let (id, place, system) = (self.turn_id.clone(), finished.place.clone(), self.system_of(finished));
         match &self.parent {
-            Some(parent) => {
-                TurnRow { id, answer, answer_length, place, share_link: None, created_at: now, ..TurnRow::clone(parent) }
-            }
+            Some(parent) => TurnRow {
+                id,
+                answer,
+                answer_length,
+                system,
+                place,
+                share_link: None,
+                created_at: now,
+                ..TurnRow::clone(parent)
+            },
             None => {
                 let user = self.history.pairs[earlier].user.as_ref();
                 let parent_chain = self.history.chain_of(&self.key_id, earlier);
@@ -186,7 +202,7 @@ impl Plan {
                     lines: user.map(|user| user.lines.clone()).unwrap_or_default(),
                     answer,
                     answer_length,
-                    system: self.history.system_hash(),
+                    system,
                     base: self.history.base_of(earlier),
                     place,
                     share_link: None,
@@ -198,6 +214,6 @@ impl Plan {
 }
 
 /// The hash of no words at all, for a turn whose question is not known.
-fn unknown_question() -> (protocol::history::Hash, protocol::history::Lines) {
-    (protocol::history::Hash::of(&[b"no question"]), protocol::history::Lines::default())
+fn unknown_question() -> (Hash, protocol::history::Lines) {
+    (Hash::of(&[b"no question"]), protocol::history::Lines::default())
 }

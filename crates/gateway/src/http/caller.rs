@@ -28,8 +28,9 @@ pub(super) fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Arc<
 
 fn secrets(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(|value| {
-        let scheme_end = value.find(' ').unwrap_or(0);
-        if value[..scheme_end].eq_ignore_ascii_case("bearer") { value[scheme_end..].trim() } else { value.trim() }
+        // The space of an empty `Bearer ` does not survive the way here.
+        let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("bearer") { secret.trim() } else { value.trim() }
     });
     let others = ["x-api-key", "api-key"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
     bearer.into_iter().chain(others.map(str::trim)).filter(|secret| !secret.is_empty())

@@ -42,7 +42,7 @@ use client_address::ClientAddress;
 use cors::{Cors, is_preflight};
 use error::ApiError;
 use request_id::{RequestId, X_REQUEST_ID};
-pub(crate) use serve::{Listener, serve};
+pub(crate) use serve::{Ends, Listener, Workers};
 
 /// What the handlers of the client routes work with; cheap to clone.
 #[derive(Clone)]

@@ -1,13 +1,21 @@
-//! The accept loop: HTTP/1.1 on our own hyper connections, which take half the memory of the framework's.
+//! The way in: one acceptor, and as many workers as the machine has cores.
+//!
+//! Each worker is a thread with a runtime of its own, and a connection stays on its worker together with everything upstream
+//! that it causes. A token then wakes one thread and never crosses to another, which halves what relaying it costs.
+//! Connections are hyper's own HTTP/1.1, which take half the memory of the framework's.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,6 +23,9 @@ use super::Front;
 
 /// Connections that may wait to be accepted. The usual 128 loses some of a burst of 200, and they come back a second later.
 const BACKLOG: u32 = 4_096;
+
+/// Accepted connections that may wait for their worker.
+const HANDED_OVER: usize = 4_096;
 
 /// Patience with the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,39 +49,100 @@ impl Listener {
     }
 }
 
-/// Serves until `stop`, then takes no more connections and lets the present ones finish their request; `hard` ends them.
-pub(crate) async fn serve(
-    listener: Listener,
+/// How connections end. Soft: no new ones, the present ones finish their request. Hard: all end.
+#[derive(Clone)]
+pub(crate) struct Ends {
+    pub(crate) soft: CancellationToken,
+    pub(crate) hard: CancellationToken,
+    /// Counts what is still open.
+    pub(crate) connections: TaskTracker,
+}
+
+/// The threads that serve.
+pub(crate) struct Workers {
+    workers: Vec<Worker>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// The acceptor's side of one worker.
+#[derive(Clone)]
+struct Worker {
+    handed_over: mpsc::Sender<Accepted>,
+    open: Arc<AtomicUsize>,
+}
+
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
     front: Front,
-    connections: TaskTracker,
-    stop: CancellationToken,
-    hard: CancellationToken,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.0.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, front.clone(), stop.clone());
-                let hard = hard.clone();
-                connections.spawn(async move {
-                    tokio::select! {
-                        () = connection => {}
-                        () = hard.cancelled() => {}
-                    }
+}
+
+impl Workers {
+    /// Starts one worker per core.
+    pub(crate) fn start(ends: &Ends) -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..cores {
+            let (handed_over, accepted) = mpsc::channel(HANDED_OVER);
+            let open = Arc::new(AtomicUsize::new(0));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (ends, counter) = (ends.clone(), Arc::clone(&open));
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            threads.push(thread.spawn(move || runtime.block_on(work(accepted, counter, ends)))?);
+            workers.push(Worker { handed_over, open });
+        }
+        Ok(Self { workers, threads })
+    }
+
+    /// Accepts until the soft end, and hands each connection to the worker with the fewest.
+    pub(crate) fn accept(&self, listener: Listener, front: Front, ends: &Ends) -> impl Future<Output = ()> + use<> {
+        let (workers, soft) = (self.workers.clone(), ends.soft.clone());
+        async move {
+            while let Some(accepted) = soft.run_until_cancelled(listener.0.accept()).await {
+                let handed_over = accepted.and_then(|(stream, peer)| {
+                    let accepted = Accepted { stream: stream.into_std()?, peer, front: front.clone() };
+                    hand_over(&workers, accepted)
                 });
+                if let Err(error) = handed_over {
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-            Err(error) => {
-                tracing::warn!(error = %error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+
+    /// Ends the threads; what still runs on them ends too. Blocks.
+    pub(crate) fn join(self) {
+        drop(self.workers);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, front: Front, stop: CancellationToken) {
+fn hand_over(workers: &[Worker], accepted: Accepted) -> io::Result<()> {
+    let worker = workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
+    let worker = worker.ok_or_else(|| io::Error::other("there is no worker"))?;
+    worker.handed_over.try_send(accepted).map_err(|_| io::Error::other("the workers are overloaded"))?;
+    worker.open.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+async fn work(mut accepted: mpsc::Receiver<Accepted>, open: Arc<AtomicUsize>, ends: Ends) {
+    while let Some(Accepted { stream, peer, front }) = accepted.recv().await {
+        let (open, hard) = (Arc::clone(&open), ends.hard.clone());
+        let connection = connection(stream, peer, front, ends.soft.clone());
+        ends.connections.spawn(async move {
+            hard.run_until_cancelled(connection).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+async fn connection(stream: std::net::TcpStream, peer: SocketAddr, front: Front, soft: CancellationToken) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Without it small pieces wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
@@ -83,7 +155,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, front: Front, stop: Can
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = soft.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

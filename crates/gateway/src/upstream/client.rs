@@ -1,6 +1,8 @@
 //! Calls to the upstream over REST.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -45,7 +47,8 @@ pub(crate) struct Upstream {
 struct Shared {
     base_url: String,
     tls: rustls::ClientConfig,
-    generation: Mutex<Option<Generation>>,
+    /// Each thread has connections of its own, so that an answer's bytes never cross threads.
+    generations: Mutex<HashMap<ThreadId, Generation>>,
 }
 
 /// The clients of one set of connection settings.
@@ -82,7 +85,7 @@ impl Upstream {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { shared: Arc::new(Shared { base_url: options.base_url, tls, generation: Mutex::new(None) }) })
+        Ok(Self { shared: Arc::new(Shared { base_url: options.base_url, tls, generations: Mutex::default() }) })
     }
 
     /// Sends a turn; answers when the upstream's answer has begun.
@@ -177,8 +180,9 @@ impl Upstream {
     /// The clients for the present settings. New ones are built completely before the old ones are let go; requests under way
     /// keep theirs.
     fn shards(&self, settings: &Settings) -> Result<Arc<Shards>, UpstreamError> {
-        let mut generation = self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(current) = &*generation
+        let thread = std::thread::current().id();
+        let mut generations = self.shared.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = generations.get(&thread)
             && current.proxy_url == settings.proxy_url
             && current.connect_timeout == settings.connect_timeout
         {
@@ -188,11 +192,9 @@ impl Upstream {
         let (proxy_url, connect_timeout) = (settings.proxy_url.clone(), settings.connect_timeout);
         let make = Box::new(move || build_client(tls.clone(), &proxy_url, connect_timeout));
         let shards = Arc::new(Shards::new(make)?);
-        *generation = Some(Generation {
-            proxy_url: settings.proxy_url.clone(),
-            connect_timeout,
-            shards: Arc::clone(&shards),
-        });
+        let generation =
+            Generation { proxy_url: settings.proxy_url.clone(), connect_timeout, shards: Arc::clone(&shards) };
+        generations.insert(thread, generation);
         Ok(shards)
     }
 }

@@ -105,6 +105,11 @@ impl ExitBreaker {
         state.troubles.clear();
     }
 
+    /// A request ended that says nothing about the exit; if it was the trial, the next one is.
+    pub(crate) fn undecided(&self) {
+        self.state().trial_until = None;
+    }
+
     /// The trouble, while the exit is left alone.
     pub(crate) fn closed(&self) -> Option<&'static str> {
         let now = self.clock.now_ms();

@@ -64,10 +64,16 @@ fn rows() -> Vec<Row> {
         },
         Row::new("in-band-rate-limit", limited, "rate_limited").state("cooling", "rate_limited_quota_left", quota_left),
         // The words say that nothing is left, the rate-limits route says otherwise: it knows better.
-        Row::new("usage-limit", limited, "rate_limited_quota_gone")
-            .state("cooling", "rate_limited_quota_left", quota_left),
-        Row::new("stream-usage-limit", limited, "rate_limited_quota_gone")
-            .state("cooling", "rate_limited_quota_left", quota_left),
+        Row::new("usage-limit", limited, "rate_limited_quota_gone").state(
+            "cooling",
+            "rate_limited_quota_left",
+            quota_left,
+        ),
+        Row::new("stream-usage-limit", limited, "rate_limited_quota_gone").state(
+            "cooling",
+            "rate_limited_quota_left",
+            quota_left,
+        ),
         Row::new("unauthorized", dead, "credential_dead").state("invalid", "credential_dead", None),
         Row::new("bad-credentials", dead, "credential_dead").state("invalid", "credential_dead", None),
         Row::new("blocked", dead, "user_blocked").state("invalid", "user_blocked", None),
@@ -350,6 +356,33 @@ async fn a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works() {
     assert_ne!(refusal(&reply), (503, "exit_refused"), "{}", reply.error());
     let reply = ask(&rig).await;
     assert_ne!(refusal(&reply), (503, "exit_refused"), "{}", reply.error());
+}
+
+#[tokio::test]
+async fn a_trial_that_says_nothing_about_the_exit_leaves_the_next_one_to_the_next() {
+    let names = ["anna", "bert", "carl"];
+    let rig = Rig::new(&names).await;
+    names.iter().for_each(|name| rig.simulator.account(name).always(Some(Upstream::challenge())));
+    ask(&rig).await;
+    ask(&rig).await;
+    assert_eq!(rig.metric("grok2api_exit_breaker_opened").await, 1);
+    rig.advance(30);
+    names.iter().for_each(|name| rig.simulator.account(name).always(Some(Upstream::server_error())));
+    for _ in 0..2 {
+        assert_eq!(refusal(&ask(&rig).await), (502, "upstream_error"));
+    }
+
+    let switch_all = async |enabled: bool| {
+        for name in names {
+            let id = rig.account(name).await["id"].as_str().unwrap().to_owned();
+            rig.admin("PATCH", &format!("/accounts/{id}"), Some(json!({ "enabled": enabled }))).await;
+        }
+    };
+    switch_all(false).await;
+    assert_eq!(refusal(&ask(&rig).await), (503, "no_account_available"));
+    switch_all(true).await;
+    names.iter().for_each(|name| rig.simulator.account(name).always(None));
+    ask(&rig).await.ok();
 }
 
 #[tokio::test]

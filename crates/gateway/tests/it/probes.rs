@@ -10,18 +10,18 @@ use tokio::net::TcpStream;
 use crate::harness::{KEY, Reply, Rig};
 
 /// A streamed or whole question of one user message.
-pub fn question(text: &str, stream: bool) -> Value {
+pub(crate) fn question(text: &str, stream: bool) -> Value {
     json!({ "model": "grok-4.2", "stream": stream, "messages": [{ "role": "user", "content": text }] })
 }
 
 /// Status and error code of a reply.
-pub fn refusal(reply: &Reply) -> (u16, &str) {
+pub(crate) fn refusal(reply: &Reply) -> (u16, &str) {
     (reply.status, reply.error()["code"].as_str().unwrap_or_default())
 }
 
 impl Rig {
     /// The value of one sample of `/metrics`, named with its labels; 0 if it is not there.
-    pub async fn metric(&self, sample: &str) -> u64 {
+    pub(crate) async fn metric(&self, sample: &str) -> u64 {
         let address = self.gateway().metrics_address().unwrap();
         let metrics = self.http().get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap();
         let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
@@ -29,19 +29,19 @@ impl Rig {
     }
 
     /// Attempts that ended with this verdict.
-    pub async fn attempts(&self, verdict: &str) -> u64 {
+    pub(crate) async fn attempts(&self, verdict: &str) -> u64 {
         self.metric(&format!("grok2api_upstream_attempts_total{{verdict=\"{verdict}\"}}")).await
     }
 
     /// Changes settings as the console does: with the version that it saw.
-    pub async fn change_settings(&self, patch: Value) -> (u16, Value) {
+    pub(crate) async fn change_settings(&self, patch: Value) -> (u16, Value) {
         let (_, settings) = self.admin("GET", "/settings", None).await;
         let version = format!("\"{}\"", settings["version"].as_str().unwrap());
         self.admin_with("PATCH", "/settings", Some(patch), &[("if-match", &version)]).await
     }
 
     /// Turns on the disk.
-    pub async fn turn_count(&self) -> i64 {
+    pub(crate) async fn turn_count(&self) -> i64 {
         let path = self.directory.path().join("grok2api.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
         let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
@@ -49,19 +49,19 @@ impl Rig {
     }
 
     /// Chat calls that reached the upstream.
-    pub fn chat_calls(&self) -> u64 {
+    pub(crate) fn chat_calls(&self) -> u64 {
         let report = self.simulator.report();
         report.count("new") + report.count("responses")
     }
 
     /// The accounts that chat calls came with, in order.
-    pub fn callers(&self) -> Vec<String> {
+    pub(crate) fn callers(&self) -> Vec<String> {
         let calls = self.simulator.calls().into_iter();
         calls.filter(|call| matches!(call.route, "new" | "responses")).filter_map(|call| call.account).collect()
     }
 
     /// Waits until nothing is under way any more, here and upstream.
-    pub async fn quiet(&self) {
+    pub(crate) async fn quiet(&self) {
         self.until("nothing is under way", async |rig| {
             let (_, summary) = rig.admin("GET", "/accounts/summary", None).await;
             summary["in_flight"] == 0 && rig.simulator.report().open_streams == 0
@@ -70,20 +70,20 @@ impl Rig {
     }
 
     /// Opens a bare connection.
-    pub async fn connect(&self) -> Connection {
+    pub(crate) async fn connect(&self) -> Connection {
         Connection { stream: TcpStream::connect(self.gateway().address()).await.unwrap(), read: Vec::new() }
     }
 }
 
 /// A bare connection, for clients that do not behave.
-pub struct Connection {
-    pub stream: TcpStream,
-    pub read: Vec<u8>,
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) read: Vec<u8>,
 }
 
 impl Connection {
     /// Sends a whole chat request with the first key.
-    pub async fn send_chat(&mut self, body: &Value) {
+    pub(crate) async fn send_chat(&mut self, body: &Value) {
         let body = body.to_string();
         let head = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nHost: rig\r\nAuthorization: Bearer {KEY}\r\n\
@@ -94,7 +94,7 @@ impl Connection {
     }
 
     /// Reads until what has come holds `wanted`; panics when the other side ends before.
-    pub async fn read_until(&mut self, wanted: &str) {
+    pub(crate) async fn read_until(&mut self, wanted: &str) {
         let mut piece = vec![0; 16 * 1024];
         while !self.text().contains(wanted) {
             let reading = tokio::time::timeout(Duration::from_secs(10), self.stream.read(&mut piece));
@@ -105,7 +105,7 @@ impl Connection {
     }
 
     /// Reads until the other side ends, in order or not.
-    pub async fn read_to_end(&mut self) -> String {
+    pub(crate) async fn read_to_end(&mut self) -> String {
         let mut piece = vec![0; 16 * 1024];
         loop {
             let reading = tokio::time::timeout(Duration::from_secs(10), self.stream.read(&mut piece));
@@ -117,7 +117,7 @@ impl Connection {
     }
 
     /// What has come so far.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.read).into_owned()
     }
 }

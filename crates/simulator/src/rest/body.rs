@@ -119,7 +119,7 @@ impl Answer {
 
     fn save_images(&mut self) {
         let images = self.renderer.take_images();
-        if images.is_empty() {
+        if images.is_empty() || self.keep == Keep::Nothing {
             return;
         }
         let mut state = self.shared.state();

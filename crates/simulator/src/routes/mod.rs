@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Request, State},
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
 
 use crate::state::Shared;
@@ -35,6 +35,8 @@ pub(crate) fn router(shared: App) -> Router {
         .route("/http/upload-file-v2/direct", post(files::upload_direct))
         .route("/assets/{*path}", get(files::asset))
         .route("/users/{*path}", get(files::asset))
+        // The WebSocket form does not exist here: whoever tries it first learns so from a 404 (UPSTREAM.md 16.1).
+        .route("/ws/mgw/", any(no_gateway))
         .nest("/__simulator", control::router())
         .fallback(unknown_route)
         .with_state(shared)
@@ -58,6 +60,11 @@ fn app_chat() -> Router<App> {
         .route("/conversations/{conversation}/share", post(share::share))
         .route("/share_links/{link}/clone", post(share::clone))
         .route("/upload-file", post(files::upload))
+}
+
+async fn no_gateway(State(shared): State<App>) -> Refusal {
+    *shared.state().counts.entry("gateway").or_default() += 1;
+    answer::status(ErrorForm::Bare, 404, 5, "Not Found")
 }
 
 async fn unknown_route(State(shared): State<App>, request: Request) -> Refusal {

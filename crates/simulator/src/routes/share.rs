@@ -31,11 +31,15 @@ pub(super) async fn share(State(shared): State<App>, Path(conversation): Path<St
         return Err(answer::internal_error(SHARE.errors));
     }
     let response = body["responseId"].as_str().unwrap_or_default();
+    let link = format!("{}_{}", URL_SAFE_NO_PAD.encode("simulator"), ids::fresh());
+    // Without a tree every conversation is taken for the caller's own, and its clone is empty.
+    if !shared.options.keep_tree {
+        return Ok(answer::ok(&json!({"shareLinkId": link})));
+    }
     if owned(&mut state, SHARE.errors, &sso, &conversation)?.node(response).is_none() {
         state.violate("unknown_response", format!("{sso} shares response {response:?} of {conversation}"));
         return Err(answer::no_response(SHARE.errors));
     }
-    let link = format!("{}_{}", URL_SAFE_NO_PAD.encode("simulator"), ids::fresh());
     state.share_links.insert(link.clone(), ShareLink { conversation, response: response.to_owned() });
     Ok(answer::ok(&json!({"shareLinkId": link})))
 }
@@ -46,11 +50,13 @@ pub(super) async fn clone(State(shared): State<App>, Path(link): Path<String>, r
     if state.accounts.get(&sso).is_some_and(|account| account.fail_clone) {
         return Err(answer::internal_error(CLONE.errors));
     }
+    if !shared.options.keep_tree {
+        return Ok(answer::ok(&cloned(&Conversation::new(&sso, "", false))));
+    }
     let Some(copy) = copy(&state, &link, &sso) else {
         return Err(answer::status(CLONE.errors, 404, 5, "Share link not found"));
     };
-    let responses: Vec<Value> = copy.nodes.iter().map(response_json).collect();
-    let body = json!({"conversation": conversation_json(&copy), "responses": responses});
+    let body = cloned(&copy);
     state.conversations.insert(copy.id.clone(), copy);
     Ok(answer::ok(&body))
 }
@@ -68,4 +74,9 @@ fn copy(state: &Store, link: &str, owner: &str) -> Option<Conversation> {
     let mut copy = Conversation::new(owner, &original.title, false);
     copy.nodes = branch.iter().map(copied).collect();
     Some(copy)
+}
+
+fn cloned(conversation: &Conversation) -> Value {
+    let responses: Vec<Value> = conversation.nodes.iter().map(response_json).collect();
+    json!({"conversation": conversation_json(conversation), "responses": responses})
 }

@@ -183,3 +183,11 @@ async fn unknown_routes_are_reported() {
     assert_eq!(world.get("a", "/rest/app-chat/nonsense").await.status(), 404);
     assert_eq!(world.violations(), ["unknown_route"]);
 }
+
+#[tokio::test]
+async fn trying_the_socket_first_is_answered_and_no_violation() {
+    let world = World::new().await;
+    assert_eq!(world.get("a", "/ws/mgw/?uid=1").await.status(), 404);
+    assert_eq!(world.violations(), [] as [&str; 0]);
+    assert_eq!(world.simulator.report().count("gateway"), 1);
+}

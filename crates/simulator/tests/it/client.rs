@@ -128,8 +128,8 @@ impl Turn {
 
     /// The last stored answer.
     pub(crate) fn stored(&self) -> &Value {
-        let stored = self.chunks().into_iter().filter_map(|chunk| chunk.get("modelResponse"));
-        stored.last().expect("there is a modelResponse")
+        let mut stored = self.chunks().into_iter().filter_map(|chunk| chunk.get("modelResponse"));
+        stored.next_back().expect("there is a modelResponse")
     }
 
     /// What each object is: the first member that is not common to all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use grok2api_simulator::{Options, Reply};
 use serde_json::json;
 
-use crate::client::{NEW, Turn, World};
+use crate::client::{NEW, Turn, World, body_json};
 
 async fn stateless() -> World {
     World::with(Options { keep_tree: false, ..Options::default() }).await
@@ -72,4 +72,28 @@ async fn many_stalled_answers_wait_until_their_clients_leave() {
     assert!(String::from_utf8(piece.to_vec()).unwrap().contains("\"token\":\"the\""));
     drop((open, first));
     crate::endings::until(|| world.simulator.report().streams_aborted == 100).await;
+}
+
+#[tokio::test]
+async fn sharing_and_cloning_go_through_without_a_tree() {
+    let world = stateless().await;
+    let first = world.new_chat("a", "hello").await;
+    let share = json!({"responseId": first.response, "allowIndexing": false});
+    let link = body_json(world.post("a", &first.path("share"), share).await).await;
+    let clone = format!("/rest/app-chat/share_links/{}/clone", link["shareLinkId"].as_str().unwrap());
+    let cloned = body_json(world.post("b", &clone, json!({})).await).await;
+    assert_ne!(cloned["conversation"]["conversationId"], first.conversation.as_str());
+    assert_eq!(cloned["responses"], json!([]));
+    assert!(world.simulator.account("b").conversations().is_empty());
+}
+
+#[tokio::test]
+async fn the_list_of_violations_is_bounded() {
+    let world = stateless().await;
+    let violations = 10_500;
+    for _ in 0..violations / 5 {
+        // Five headers are missing: the request costs five violations and is refused for its cookie.
+        world.bare(reqwest::Method::POST, NEW).body("{}").send().await.unwrap();
+    }
+    assert_eq!(world.simulator.report().violations.len(), 10_000);
 }

@@ -1,5 +1,7 @@
 //! The simulator over real HTTP, as a gateway or a test suite meets it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 mod account;
 mod binary;
 mod chat;

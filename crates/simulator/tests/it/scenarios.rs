@@ -142,8 +142,8 @@ async fn an_image_may_come_after_the_soft_stop() {
 #[tokio::test]
 async fn images_are_withdrawn_or_fail() {
     let last_card = |turn: &Turn| {
-        let cards = turn.chunks().into_iter().filter_map(|chunk| chunk["cardAttachment"]["jsonData"].as_str());
-        serde_json::from_str::<Value>(cards.last().unwrap()).unwrap()["image_chunk"].clone()
+        let mut cards = turn.chunks().into_iter().filter_map(|chunk| chunk["cardAttachment"]["jsonData"].as_str());
+        serde_json::from_str::<Value>(cards.next_back().unwrap()).unwrap()["image_chunk"].clone()
     };
     let moderated = last_card(&play(Reply::moderated_image()).await);
     assert_eq!((&moderated["moderated"], &moderated["progress"]), (&json!(true), &json!(100)));

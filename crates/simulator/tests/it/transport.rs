@@ -76,3 +76,14 @@ async fn two_simulators_do_not_know_each_other() {
     assert_eq!(two.simulator.report().count("new"), 0);
     assert_eq!(one.simulator.account("a").user_id(), two.simulator.account("a").user_id(), "the same in every run");
 }
+
+#[tokio::test]
+async fn a_reset_ends_one_stream_of_a_connection_and_not_the_others() {
+    let mut world = World::new().await;
+    world.http = Client::builder().http2_prior_knowledge().build().unwrap();
+    world.simulator.account("a").push(Reply::reset(2));
+    let response = world.post("a", NEW, json!({"message": "hi", "modeId": "fast"})).await;
+    assert!(response.text().await.is_err());
+    assert_eq!(chat_version(&world).await, Version::HTTP_2);
+    assert_eq!(world.simulator.report().connections, 1);
+}

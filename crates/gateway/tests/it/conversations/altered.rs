@@ -19,7 +19,9 @@ const ANSWERS: [(&str, Alter); 12] = [
     ("reasoning in tags", |text| format!("<think>\nFirst this.\n\nThen that.\n</think>\n\n{text}")),
     ("reasoning in other tags", |text| format!("<reasoning>so</reasoning>\n{text}")),
     ("reasoning folded", |text| {
-        format!("<details type=\"reasoning\" done=\"true\" duration=\"2\">\n<summary>Thought</summary>\n> so\n</details>\n{text}")
+        format!(
+            "<details type=\"reasoning\" done=\"true\" duration=\"2\">\n<summary>Thought</summary>\n> so\n</details>\n{text}"
+        )
     }),
     ("reasoning as a quotation", |text| format!("> First this.\n>\n> Then that.\n\n{text}")),
     ("reasoning as a quotation, Windows", |text| format!("> so\r\n\r\n{}", text.replace('\n', "\r\n"))),
@@ -27,7 +29,8 @@ const ANSWERS: [(&str, Alter); 12] = [
 
 #[tokio::test]
 async fn an_answer_that_came_back_altered_is_the_same_answer() {
-    const ANSWER: &str = "Here is the plan.\n\n  An indented line.  \n\n- buy bread\n- eat it\n\n> a quotation of mine\n\nDone.\n";
+    const ANSWER: &str =
+        "Here is the plan.\n\n  An indented line.  \n\n- buy bread\n- eat it\n\n> a quotation of mine\n\nDone.\n";
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
         for (name, alter) in ANSWERS {
@@ -67,6 +70,59 @@ async fn reasoning_that_was_shown_may_come_back_in_any_form_or_not_at_all() {
             }
             rig.no_violations();
         }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_answer_is_continued_as_the_client_has_it() {
+    for stream in [false, true] {
+        for format in ["think_tags", "reasoning_content"] {
+            let rig = Rig::with_settings(&["anna"], json!({ "reasoning_format": format })).await;
+            let anna = rig.simulator.account("anna");
+            let mut answered = 0;
+            // A hanging answer is no answer, and waits out the time-out to say so; a limit is none, and lasts.
+            let no_answers = ["hang", "stall", "slow", "limit", "exhausted"];
+            for name in Scripted::names().filter(|name| !no_answers.iter().any(|word| name.contains(word))) {
+                let mut talk = rig.talk(stream);
+                let id = talk.say(&format!("about {name}")).await.conversation_id();
+                anna.push(Scripted::named(name).unwrap());
+                let reply = talk.ask("the question").await;
+                rig.clear_cooldown("anna").await;
+                if reply.status != 200 || !reply.error().is_null() || reply.content().trim().is_empty() {
+                    continue;
+                }
+                answered += 1;
+                talk.messages = talk.asking("the question");
+                talk.messages.push(assistant(&reply.content()));
+                let next = talk.ask("the next question").await.ok();
+                assert_eq!((next.turn(), next.conversation_id()), ("native", id), "{name}: {:?}", reply.content());
+            }
+            assert!(answered >= 25, "{answered}");
+            rig.no_violations();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quotation_that_is_part_of_the_answer_is_not_taken_for_reasoning() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        for answer in
+            ["> To be, or not to be.\n\nSo says Hamlet.", "> To be, or not to be.", "> One.\n\n> Two.\n\nThree."]
+        {
+            let mut talk = rig.talk(stream);
+            talk.say(&format!("about {answer}")).await;
+            rig.simulator.account("anna").push(Scripted::text(answer));
+            let reply = talk.say("cite something").await;
+            let reasoning = "> First this.\n>\n> Then that.\n\n";
+            for (index, form) in [reply.text(), format!("{reasoning}{}", reply.text())].iter().enumerate() {
+                talk.messages[3] = assistant(form);
+                let next = talk.ask(&format!("form {index}")).await.ok();
+                assert_eq!(next.turn(), if index == 0 { "native" } else { "branched" }, "{form}");
+                assert_eq!(next.conversation_id(), reply.conversation_id());
+            }
+        }
+        rig.no_violations();
     }
 }
 
@@ -115,7 +171,10 @@ const QUESTIONS: [(&str, &str); 6] = [
         "look at https://files.example.org/a/cat.png?sig=one&expires=1 and say what it is",
         "look at https://files.example.org/a/cat.png?sig=two&expires=2#top and say what it is",
     ),
-    ("see ![photo](https://h.example/f.png?X-Amz-Signature=abc), please", "see ![photo](https://h.example/f.png), please"),
+    (
+        "see ![photo](https://h.example/f.png?X-Amz-Signature=abc), please",
+        "see ![photo](https://h.example/f.png), please",
+    ),
     ("a line\nanother line", "a line\r\n\r\nanother line  "),
     ("  indented at the start", "indented at the start\n"),
     ("first paragraph\n\nsecond paragraph", "first paragraph\nsecond paragraph"),
@@ -136,7 +195,11 @@ async fn a_question_that_came_back_altered_is_the_same_question() {
                 talk.messages[2 * earlier] = user(resent);
                 for question in ["the next question", "one more question"] {
                     let reply = talk.say(question).await;
-                    assert_eq!((reply.turn(), reply.conversation_id()), ("native", answer.conversation_id()), "{asked}");
+                    assert_eq!(
+                        (reply.turn(), reply.conversation_id()),
+                        ("native", answer.conversation_id()),
+                        "{asked}"
+                    );
                     assert_eq!(rig.last_question().message.as_deref(), Some(question));
                 }
                 let messages = talk.messages;

@@ -33,7 +33,7 @@ async fn two_hundred_turns_are_one_conversation() {
         let rig = Rig::new(&["anna"]).await;
         let mut talk = rig.talk(stream);
         for number in 1..200 {
-            let reply = talk.say(&format!("question number {number}")).await;
+            let reply = talk.say(&format!("question number {number:03}")).await;
             assert_eq!(reply.turn(), if number == 1 { "new" } else { "native" });
         }
         assert_eq!(talk.recite().await.turn(), "native");

@@ -1,8 +1,9 @@
 //! What the person rewrote must reach the model: then the history is replayed, once, and the chat goes on from there.
 
+use grok2api_simulator::Reply as Scripted;
 use serde_json::json;
 
-use crate::harness::{Rig, assistant};
+use crate::harness::{Rig, assistant, holds_all, user};
 
 #[tokio::test]
 async fn a_rewritten_answer_reaches_the_model() {
@@ -27,15 +28,7 @@ async fn a_rewritten_answer_reaches_the_model() {
             assert_eq!(call.route, "new", "{place}");
             let message = call.message.unwrap();
             assert!(message.starts_with("Be kind.\n\n"), "{message}");
-            // Every word said so far, once and in order.
-            let mut rest = message.as_str();
-            for said in &talk.messages[..talk.messages.len() - 1] {
-                let text = said["content"].as_str().unwrap();
-                assert_eq!(message.matches(text).count(), 1, "{place}: {text:?} in {message}");
-                let at = rest.find(text).unwrap_or_else(|| panic!("{place}: {text:?} is out of order in {message}"));
-                rest = &rest[at + text.len()..];
-            }
-            assert_eq!(rest, "", "{place}");
+            holds_all(&message, &talk.messages[..talk.messages.len() - 1]);
 
             // It is a conversation like any other now.
             let next = talk.say("question six").await;
@@ -79,7 +72,7 @@ async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
         let mut talk = rig.talk(stream);
         for number in 1..=3 {
             let (question, answer) = (format!("imported question {number}"), format!("imported answer {number}"));
-            talk.messages.extend([crate::harness::user(&question), assistant(&answer)]);
+            talk.messages.extend([user(&question), assistant(&answer)]);
         }
         let replayed = talk.say("the first question here").await;
         assert_eq!(replayed.turn(), "replayed");
@@ -100,15 +93,107 @@ async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
 }
 
 #[tokio::test]
+async fn a_chat_that_begins_with_a_greeting_is_like_any_other() {
+    for stream in [false, true] {
+        let mut rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream).system("You are a pirate.");
+        talk.messages.push(assistant("Ahoy! What brings ye to my ship?"));
+        let first = talk.say("I am looking for work").await;
+        assert_eq!(first.turn(), "replayed");
+        assert!(rig.last_question().message.unwrap().contains("Ahoy! What brings ye to my ship?"));
+        for question in ["I can cook", "I can sing"] {
+            let reply = talk.say(question).await;
+            assert_eq!((reply.turn(), reply.conversation_id()), ("native", first.conversation_id()));
+            assert_eq!(rig.last_question().message.as_deref(), Some(question));
+        }
+        let messages = talk.messages;
+        rig.restart().await;
+        let mut talk = rig.talk(stream);
+        talk.messages = messages;
+        assert_eq!(talk.first(4).ask("I can fight").await.ok().turn(), "branched");
+        // Another greeting is another conversation, and the model hears it.
+        talk.messages[1] = assistant("Arr! Be off with ye!");
+        let other = talk.ask("please?").await.ok();
+        assert!(rig.last_question().message.unwrap().contains("Arr! Be off with ye!"));
+        assert_eq!(other.turn(), "replayed");
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn a_history_from_elsewhere_that_ends_with_an_answer_is_gone_on_with() {
+    for stream in [false, true] {
+        for earlier in [0, 2] {
+            let rig = Rig::new(&["anna"]).await;
+            let mut talk = rig.talk(stream);
+            for number in 0..=earlier {
+                talk.messages
+                    .extend([user(&format!("question {number}")), assistant(&format!("the answer {number} is"))]);
+            }
+            let more = talk.send(json!({ "messages": talk.messages })).await.ok();
+            assert_eq!(more.turn(), "replayed");
+            assert!(rig.last_question().message.unwrap().contains(&format!("the answer {earlier} is")));
+            let last = talk.messages.len() - 1;
+            talk.messages[last] = assistant(&format!("the answer {earlier} is{}", more.text()));
+            let reply = talk.say("and then?").await;
+            assert_eq!((reply.turn(), reply.conversation_id()), ("native", more.conversation_id()));
+            assert_eq!(rig.last_question().message.as_deref(), Some("and then?"));
+            assert_eq!(talk.say("and after that?").await.turn(), "native");
+            rig.no_violations();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_answer_that_the_client_kept_reaches_the_model() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        talk.say("question one").await;
+        let before = talk.messages.clone();
+        // The stream was stopped, so the turn never was: but the client shows what had come, and resends it.
+        talk.messages.extend([user("question two"), assistant("Half of an ans")]);
+        assert_eq!(talk.say("question three").await.turn(), "replayed");
+        holds_all(&rig.last_question().message.unwrap(), &talk.messages[..talk.messages.len() - 1]);
+        assert_eq!(talk.say("question four").await.turn(), "native");
+        talk.messages = before;
+        assert_eq!(talk.recite().await.turn(), "native");
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_ids_cannot_be_continued_but_is_replayed() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        // No envelope that names the conversation, only words.
+        let frame = r#"{"result":{"token":"Words without a name.","isThinking":false,"isSoftStop":false,"messageTag":"final"}}"#;
+        let end = r#"{"result":{"modelResponse":{"message":"Words without a name.","partial":false}}}"#;
+        rig.simulator.account("anna").push(Scripted::Frames(vec![frame.to_owned(), end.to_owned()]));
+        let first = talk.say("question one").await;
+        assert_eq!((first.turn(), first.text().as_str()), ("new", "Words without a name."));
+        let by_name = talk.send(json!({ "conversation_id": first.conversation_id(), "messages": [user("x")] })).await;
+        assert_eq!((by_name.status, by_name.error()["code"].as_str()), (404, Some("conversation_not_found")));
+        assert_eq!(talk.say("question two").await.turn(), "replayed");
+        assert_eq!(talk.say("question three").await.turn(), "native");
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
 async fn the_reasoning_is_not_replayed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
         let mut talk = rig.talk(stream);
         let thought = "<think>\nsecret musings\n</think>\n\nThe visible answer, from another gateway.";
-        talk.messages = vec![crate::harness::user("an old question"), assistant(thought)];
+        talk.messages = vec![user("an old question"), assistant(thought)];
         assert_eq!(talk.ask("and now?").await.ok().turn(), "replayed");
         let message = rig.last_question().message.unwrap();
-        assert!(message.contains("The visible answer, from another gateway.") && !message.contains("musings"), "{message}");
+        assert!(
+            message.contains("The visible answer, from another gateway.") && !message.contains("musings"),
+            "{message}"
+        );
         rig.no_violations();
     }
 }

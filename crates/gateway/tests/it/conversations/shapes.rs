@@ -75,6 +75,18 @@ async fn a_request_that_ends_with_a_system_message_asks_by_it() {
         assert_eq!((summary.turn(), summary.conversation_id()), ("native", id.clone()));
         assert_eq!(rig.last_question().message.as_deref(), Some(SUMMARISE));
 
+        // Going on with an answer takes system text along as any other turn does.
+        let more = [&[system("Be brief.")], talk.messages.as_slice()].concat();
+        let more = talk.send(json!({ "messages": more })).await.ok();
+        assert_eq!((more.turn(), more.conversation_id()), ("branched", id.clone()));
+        assert!(rig.last_question().message.unwrap().starts_with("Be brief.\n\n"));
+        let joined = format!("{}{}", talk.messages[3]["content"].as_str().unwrap(), more.text());
+        let mut after = talk.clone();
+        after.messages.insert(0, system("Be brief."));
+        after.messages[4] = assistant(&joined);
+        assert_eq!(after.say("question three").await.turn(), "native");
+        assert_eq!(rig.last_question().message.as_deref(), Some("question three"));
+
         // The chat goes on beside it, and has never heard of the summary.
         let recited = talk.recite().await;
         assert_eq!((recited.turn(), recited.conversation_id()), ("branched", id.clone()));
@@ -120,7 +132,8 @@ async fn a_title_request_with_the_chats_own_id_does_not_disturb_the_chat() {
         let first = post(&rig, &talk, json!(talk.asking("question one")), "chat-1").await;
         talk.messages = talk.asking("question one");
         talk.messages.push(assistant(&first.text()));
-        let prompt = format!("### Task:\nGenerate a title.\n### Chat History:\nUSER: question one\nASSISTANT: {}", first.text());
+        let prompt =
+            format!("### Task:\nGenerate a title.\n### Chat History:\nUSER: question one\nASSISTANT: {}", first.text());
         let side = post(&rig, &talk, json!([user(&prompt)]), "chat-1").await;
         assert_eq!(side.turn(), "new");
         assert_ne!(side.conversation_id(), first.conversation_id());
@@ -162,6 +175,53 @@ async fn equal_chats_are_told_apart_by_the_id_that_the_client_sends() {
                 let receipt = if restart { "branched" } else { "native" };
                 assert_eq!((reply.turn(), &reply.conversation_id()), (receipt, id), "{chat}");
             }
+        }
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn equal_chats_without_ids_do_not_grow_together() {
+    for stream in [false, true] {
+        let mut rig = Rig::new(&["anna", "bert"]).await;
+        let mut talk = rig.talk(stream);
+        let old = talk.say("question one").await;
+        let messages = talk.messages;
+        rig.restart().await;
+        let mut one = rig.talk(stream);
+        let new = one.say("question one").await;
+        assert_eq!(one.messages, messages);
+        let mut other = one.clone();
+        // One after the other goes on, in a conversation of its own.
+        let (first, second) = (one.say("I like cats").await, other.say("I like dogs").await);
+        assert_eq!((first.turn(), second.turn()), ("native", "native"));
+        let mut ids = [first.conversation_id(), second.conversation_id()];
+        let mut expected = [old.conversation_id(), new.conversation_id()];
+        ids.sort();
+        expected.sort();
+        assert_eq!(ids, expected);
+        for talk in [one, other] {
+            assert_eq!(talk.recite().await.turn(), "native");
+        }
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn an_equal_chat_that_began_after_a_restart_is_another_one() {
+    for stream in [false, true] {
+        let mut rig = Rig::new(&["anna", "bert"]).await;
+        let talk = rig.talk(stream);
+        let question = talk.asking("question one");
+        let old = post(&rig, &talk, json!(question), "chat-1").await;
+        rig.restart().await;
+        let talk = rig.talk(stream);
+        let new = post(&rig, &talk, json!(question), "chat-2").await;
+        let mut messages = question;
+        messages.extend([assistant(&old.text()), user("question two")]);
+        for (chat, first) in [("chat-1", &old), ("chat-2", &new)] {
+            let reply = post(&rig, &talk, json!(messages), chat).await;
+            assert_eq!((reply.turn(), reply.conversation_id()), ("native", first.conversation_id()), "{chat}");
         }
         rig.no_violations();
     }

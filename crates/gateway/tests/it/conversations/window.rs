@@ -10,7 +10,8 @@ const TELLING: &str = "This answer is long enough to be told from any other one.
 
 async fn six_turns(talk: &mut Talk<'_>) -> String {
     let mut id = String::new();
-    for question in ["question one", "question two", "question three", "question four", "question five", "question six"] {
+    for question in ["question one", "question two", "question three", "question four", "question five", "question six"]
+    {
         id = talk.say(question).await.conversation_id();
     }
     id

@@ -1,0 +1,260 @@
+//! The real binary, killed and stopped: what a client saw to its end can be continued.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use grok2api_simulator::{Options, Reply as Scripted, Simulator};
+use serde_json::{Value, json};
+
+use crate::harness::{KEY, PASSWORD, assistant, recitation, user};
+
+/// Clients that talk at once.
+const CLIENTS: usize = 32;
+
+/// The gateway as a process of its own.
+struct Process {
+    child: Child,
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Process {
+    async fn start(directory: &Path, simulator: &Simulator) -> Self {
+        let mut command = command(directory, simulator);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (tell, base) = tokio::sync::oneshot::channel();
+        // Reads to the end, so that nobody is left writing into a full pipe.
+        std::thread::spawn(move || {
+            let mut tell = Some(tell);
+            for line in lines.map_while(Result::ok) {
+                if let Some((_, base)) = line.split_once("listens on ")
+                    && let Some(tell) = tell.take()
+                {
+                    tell.send(base.trim().to_owned()).unwrap();
+                }
+            }
+        });
+        let base = tokio::time::timeout(Duration::from_secs(20), base).await.expect("it starts").expect("it listens");
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, base, http }
+    }
+
+    async fn add_account(&self, token: &str) {
+        let session = self.http.post(format!("{}/admin/api/v1/session", self.base));
+        let session = session.json(&json!({ "username": "admin", "password": PASSWORD })).send().await.unwrap();
+        assert_eq!(session.status(), 204);
+        let cookie = session.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let account = self.http.post(format!("{}/admin/api/v1/accounts", self.base)).header("cookie", cookie);
+        let account = account.header("x-requested-with", "console").json(&json!({ "token": token })).send().await;
+        assert_eq!(account.unwrap().status(), 201);
+    }
+
+    /// Asks; the answer, if its end was seen. Only a broken connection is no end: everything else must be an answer.
+    async fn ask(&self, messages: &[Value], stream: bool) -> Option<Seen> {
+        let body = json!({ "model": "grok-4.2", "stream": stream, "messages": messages });
+        let request = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(KEY).json(&body);
+        let mut response = request.send().await.ok()?;
+        let turn = response.headers().get("x-grok2api-turn").map(|turn| turn.to_str().unwrap().to_owned());
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Ok(Some(piece)) = response.chunk().await {
+            bytes.extend_from_slice(&piece);
+        }
+        let text = String::from_utf8(bytes).ok()?;
+        let answer = if stream && status == 200 { streamed(&text)? } else { whole(&text)? };
+        assert_eq!(status, 200, "{text}");
+        Some(Seen { turn: turn.expect("a receipt"), answer })
+    }
+
+    /// Sends a signal by name.
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", "kill -$0 $1", name, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        for _ in 0..2_000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it does not end");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A test that failed must not leave it behind. An error says that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The command that starts the gateway.
+fn command(directory: &Path, simulator: &Simulator) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grok2api"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory)
+        .args(["--upstream-url", &simulator.url(), "--assets-url", &simulator.url()])
+        .env("GROK2API_ADMIN_PASSWORD", PASSWORD)
+        .env("GROK2API_API_KEY", KEY);
+    command
+}
+
+/// An answer whose end the client saw.
+struct Seen {
+    turn: String,
+    answer: String,
+}
+
+/// The words of a stream, if it came as far as `[DONE]`.
+fn streamed(text: &str) -> Option<String> {
+    let (events, _) = text.split_once("data: [DONE]")?;
+    let chunks = events.lines().filter_map(|line| line.strip_prefix("data: "));
+    Some(
+        chunks
+            .map(|chunk| serde_json::from_str::<Value>(chunk).unwrap())
+            .inspect(|chunk| assert!(chunk["error"].is_null(), "{chunk}"))
+            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
+            .collect(),
+    )
+}
+
+/// The words of a whole answer, if all of it arrived. A refusal comes back as it is.
+fn whole(text: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(text).ok()?;
+    let answer = body["choices"][0]["message"]["content"].as_str().map(str::to_owned);
+    Some(answer.unwrap_or_else(|| text.to_owned()))
+}
+
+/// One client's chat: only what it saw to its end.
+struct Client {
+    number: usize,
+    messages: Vec<Value>,
+}
+
+impl Client {
+    /// Talks until the connection breaks.
+    async fn talk(&mut self, process: &Process, seen: &AtomicUsize) {
+        for turn in self.messages.len() / 2.. {
+            let question = user(&format!("client {} asks its question number {turn}", self.number));
+            let mut messages = self.messages.clone();
+            messages.push(question.clone());
+            let Some(reply) = process.ask(&messages, (self.number + turn).is_multiple_of(2)).await else { return };
+            assert_ne!(reply.turn, "replayed", "client {} turn {turn}", self.number);
+            self.messages.extend([question, assistant(&reply.answer)]);
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Every turn that was seen is continued where it stands.
+    async fn check(&self, process: &Process) {
+        for count in (2..=self.messages.len()).step_by(2) {
+            let mut messages = self.messages[..count].to_vec();
+            messages.push(user("recite"));
+            let reply = process.ask(&messages, (count / 2).is_multiple_of(2)).await.expect("an answer");
+            // A turn whose end got lost on its way to the client is in the tree all the same: a branch beside it.
+            assert!(["native", "branched"].contains(&reply.turn.as_str()), "client {}: {}", self.number, reply.turn);
+            assert_eq!(reply.answer.lines().collect::<Vec<_>>(), recitation(&messages), "client {}", self.number);
+        }
+    }
+}
+
+async fn simulator() -> Simulator {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Simulator::start(Options { default_quota: 1_000_000, ..Options::default() }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_saw_survives_a_kill_under_load() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path(), &simulator).await;
+    for token in ["anna", "bert", "carl", "dora"] {
+        simulator.add_account(token);
+        process.add_account(token).await;
+    }
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|number| Client { number, messages: Vec::new() }).collect();
+    for round in 1..=3 {
+        let seen = AtomicUsize::new(0);
+        let talking = clients.iter_mut().map(|client| client.talk(&process, &seen));
+        // In the middle of it, with every client in one of its turns. Nothing is flushed, nobody says goodbye.
+        let killing = async {
+            while seen.load(Ordering::Relaxed) < 5 * CLIENTS {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            process.signal("KILL");
+        };
+        tokio::join!(futures_util::future::join_all(talking), killing);
+        assert_eq!(process.ended().await.code(), None);
+
+        process = Process::start(directory.path(), &simulator).await;
+        let opened = simulator.report().count("new");
+        futures_util::future::join_all(clients.iter().map(|client| client.check(&process))).await;
+        let report = simulator.report();
+        assert_eq!(report.count("new"), opened, "round {round}: a conversation was begun again");
+        assert!(report.violations.is_empty(), "{:?}", report.violations);
+    }
+    assert!(clients.iter().all(|client| !client.messages.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_lets_running_streams_finish() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path(), &simulator).await;
+    let account = simulator.add_account("anna");
+    process.add_account("anna").await;
+    account.always(Some(Scripted::Tokens { tokens: 30, interval: Duration::from_millis(30), thinking: 0 }));
+    let questions: Vec<Value> = (0..8).map(|number| user(&format!("question of client {number}"))).collect();
+    let (running, simulated) = (&process, &simulator);
+    let asking = questions.iter().enumerate().map(|(number, question)| {
+        let messages = [question.clone()];
+        async move { running.ask(&messages, number % 4 != 0).await }
+    });
+    let stopping = async {
+        while simulated.report().open_streams < 8 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        running.signal("TERM");
+    };
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(asking), stopping);
+    assert_eq!(process.ended().await.code(), Some(0));
+    let report = simulator.report();
+    assert_eq!((report.streams_finished, report.streams_aborted), (8, 0));
+
+    // Every one of them was stored before the end.
+    account.always(None);
+    process = Process::start(directory.path(), &simulator).await;
+    for (question, seen) in questions.iter().zip(answers) {
+        let seen = seen.expect("its end was seen");
+        assert_eq!((seen.turn.as_str(), seen.answer.split(' ').count()), ("new", 30));
+        let messages = [question.clone(), assistant(&seen.answer), user("recite")];
+        let reply = process.ask(&messages, true).await.expect("an answer");
+        assert_eq!(reply.turn, "native");
+        assert_eq!(reply.answer.lines().collect::<Vec<_>>(), recitation(&messages));
+    }
+    assert_eq!(simulator.report().count("new"), 8);
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gateways_do_not_share_a_directory() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path(), &simulator).await;
+    let mut command = command(directory.path(), &simulator);
+    let second = tokio::task::spawn_blocking(move || command.output());
+    let second = tokio::time::timeout(Duration::from_secs(20), second).await.expect("it gives up").unwrap().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(words.contains("in use by another running gateway"), "{words}");
+    drop(process);
+}
