@@ -107,6 +107,8 @@ CREATE INDEX turns_by_answer ON turns (answer_hash);
 
 CREATE TABLE requests (
     id                TEXT    NOT NULL PRIMARY KEY,
+    -- What X-Request-ID says; a client may send the same twice.
+    request_id        TEXT    NOT NULL,
     at                BIGINT  NOT NULL,
     key_id            TEXT,
     route             TEXT    NOT NULL,

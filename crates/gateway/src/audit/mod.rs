@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::store::requests::RequestRow;
@@ -83,7 +84,8 @@ impl Recorder {
         user_agent: Option<&str>,
     ) -> RequestRecord {
         let row = RequestRow {
-            id: request_id.to_owned(),
+            id: format!("req_{}", Uuid::now_v7().simple()),
+            request_id: request_id.to_owned(),
             at: self.clock.now_ms(),
             route,
             status: i64::from(CLIENT_GONE),
@@ -161,7 +163,7 @@ fn log_line(row: &RequestRow, status: u16, attempts: usize) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request.id = %row.id,
+                request.id = %row.request_id,
                 key = row.key_id.as_deref(),
                 model = row.model.as_deref(),
                 stream = row.stream,

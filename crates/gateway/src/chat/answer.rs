@@ -217,7 +217,7 @@ impl Answer {
         let verdict = error.verdict();
         if let Some(lease) = self.lease.take() {
             let account = lease.account_id().to_string();
-            let charged = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.id);
+            let charged = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.request_id);
             let elapsed = self.record.elapsed_ms();
             self.record.attempt(&account, verdict.label, charged, elapsed, Some(error.to_string()));
         }

@@ -102,7 +102,7 @@ impl ChatService {
         let account = Arc::clone(lease.account_id());
         let index = lease.index();
         let first_of_its_kind = !tried.charged.contains(&verdict.blame);
-        let charged = self.settle(lease, verdict, first_of_its_kind, settings, &record.row.id);
+        let charged = self.settle(lease, verdict, first_of_its_kind, settings, &record.row.request_id);
         if charged {
             tried.charged.push(verdict.blame);
         }

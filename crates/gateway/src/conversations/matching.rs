@@ -159,6 +159,8 @@ fn compare(conversation: &Conversation, turn: &Arc<TurnRow>, key_id: &str, histo
             // The parent was deleted.
             Some(None) => return window(matched),
             None if history.base_of(index) == current.base => return Grade::Full,
+            // Nothing was dropped from what was replayed in front of it, so something was rewritten or added.
+            None if i64::try_from(index).is_ok_and(|before| before >= current.depth - 1) => return Grade::No,
             None => return window(matched),
         }
     }

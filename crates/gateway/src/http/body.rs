@@ -13,11 +13,35 @@ use super::error::ApiError;
 /// A client that sends nothing for so long is gone, or holds the connection on purpose.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// How much is still taken in, and for how long, of a body that is refused: a client that is closed on while it sends is reset
+/// by its system and often never reads why it was refused.
+const DISCARDED: usize = 8 * 1024 * 1024;
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// Takes in and forgets the rest of a body that will not be used, within bounds.
+pub(super) async fn discard(mut body: Body) {
+    let discarding = async {
+        let mut discarded = 0;
+        while discarded <= DISCARDED
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            discarded += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // Whoever has not sent it by now is not waiting to be rid of it.
+    let _ = tokio::time::timeout(DISCARD_TIME, discarding).await;
+}
+
 /// Reads a body of at most `limit_mb`.
 pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit_mb: u64) -> Result<Bytes, ApiError> {
     let limit = usize::try_from(limit_mb.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
+    if let Some(length) = announced
+        && length > limit
+    {
+        if length <= limit.saturating_add(DISCARDED) {
+            discard(body).await;
+        }
         return Err(ApiError::too_large(limit_mb));
     }
     // Not more is set aside than has arrived: an announced length costs the client nothing.
@@ -27,6 +51,8 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit_mb: u64) -> 
         let Some(frame) = frame else { return Ok(collected.freeze()) };
         let Ok(piece) = frame.map_err(|_| ApiError::broken_body())?.into_data() else { continue };
         if piece.len() > limit - collected.len() {
+            drop(collected);
+            discard(body).await;
             return Err(ApiError::too_large(limit_mb));
         }
         if collected.is_empty() && Some(piece.len()) == announced {

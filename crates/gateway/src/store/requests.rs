@@ -9,6 +9,8 @@ use super::{Store, StoreError};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestRow {
     pub(crate) id: String,
+    /// What `X-Request-ID` says; a client may send the same twice.
+    pub(crate) request_id: String,
     pub(crate) at: i64,
     pub(crate) key_id: Option<String>,
     pub(crate) route: &'static str,
@@ -49,13 +51,14 @@ pub(super) async fn insert_requests(
     rows: &[&RequestRow],
 ) -> Result<(), sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO requests (id, at, key_id, route, model, mode, stream, status, ending, error_code, account_id, \
+        "INSERT INTO requests (id, request_id, at, key_id, route, model, mode, stream, status, ending, error_code, account_id, \
          conversation_id, turn, attempts, first_token_ms, duration_ms, bytes, prompt_tokens, completion_tokens, client_ip, \
          user_agent) ",
     );
     query.push_values(rows, |mut values, row| {
         values
             .push_bind(&row.id)
+            .push_bind(&row.request_id)
             .push_bind(row.at)
             .push_bind(&row.key_id)
             .push_bind(row.route)
@@ -77,7 +80,6 @@ pub(super) async fn insert_requests(
             .push_bind(&row.client_ip)
             .push_bind(&row.user_agent);
     });
-    query.push(" ON CONFLICT (id) DO NOTHING");
     query.build().execute(connection).await?;
     Ok(())
 }

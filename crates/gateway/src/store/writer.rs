@@ -24,7 +24,7 @@ use super::{Store, StoreError};
 /// Turns and records that may wait to be written.
 const QUEUE: usize = 8192;
 
-/// Most entries in one transaction: 256 rows × 21 columns stay well below SQLite's 32,766 bound values.
+/// Most entries in one transaction: 256 rows × 22 columns stay well below SQLite's 32,766 bound values.
 const BATCH: usize = 256;
 
 /// How long records wait for company.

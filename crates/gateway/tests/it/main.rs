@@ -8,6 +8,8 @@ mod bad_input;
 mod conversations;
 mod durability;
 mod endings;
+mod exit;
+mod front;
 mod harness;
 mod models;
 mod moving;

@@ -19,6 +19,49 @@ pub(crate) fn refusal(reply: &Reply) -> (u16, &str) {
     (reply.status, reply.error()["code"].as_str().unwrap_or_default())
 }
 
+/// A refusal, as read from the wire.
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) param: Option<String>,
+    pub(crate) headers: reqwest::header::HeaderMap,
+}
+
+impl Refusal {
+    pub(crate) fn told(&self) -> (u16, &str, Option<&str>) {
+        (self.status, &self.code, self.param.as_deref())
+    }
+}
+
+/// Reads an error answer of a client route and checks its shape.
+pub(crate) async fn read_refusal(response: reqwest::Response) -> Refusal {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let request_id = headers["x-request-id"].to_str().unwrap().to_owned();
+    assert_eq!(headers["content-type"], "application/json");
+    let text = response.text().await.unwrap();
+    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}"));
+    let error = &body["error"];
+    assert_eq!(error, &body["detail"]["error"], "{text}");
+    assert_eq!(body.as_object().unwrap().len(), 2, "{text}");
+    let mut members: Vec<&String> = error.as_object().unwrap().keys().collect();
+    members.sort();
+    assert_eq!(members, ["code", "message", "param", "request_id", "type"], "{text}");
+    assert_eq!(error["request_id"], request_id.as_str());
+    assert!(error["message"].as_str().unwrap().len() > 10, "{text}");
+    let kinds = ["invalid_request_error", "authentication_error", "permission_error"];
+    assert!(kinds.contains(&error["type"].as_str().unwrap()), "{text}");
+    let code = error["code"].as_str().unwrap().to_owned();
+    Refusal { status, code, param: error["param"].as_str().map(str::to_owned), headers }
+}
+
+/// Checks that nothing went upstream and nothing was stored, and that the gateway still answers.
+pub(crate) async fn no_trace(rig: &Rig) {
+    assert!(rig.simulator.calls().is_empty(), "{:?}", rig.simulator.calls());
+    assert_eq!(rig.turn_count().await, 0);
+    assert_eq!(rig.http().get(rig.url("/readyz")).send().await.unwrap().status(), 200);
+    rig.chat(question("still there", false)).await.ok();
+}
+
 impl Rig {
     /// The value of one sample of `/metrics`, named with its labels; 0 if it is not there.
     pub(crate) async fn metric(&self, sample: &str) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grok2api_simulator::{Reply as Upstream, SCENARIO_TEXT, Script, Severity, Step, When};
+use grok2api_simulator::{Reply as Upstream, SCENARIO_TEXT, Severity, Step, Thinking, When};
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, Reply, Rig};
@@ -332,10 +332,10 @@ async fn an_error_before_the_first_event_has_a_status_of_its_own() {
     // Thinking that is not shown is no event: the next account may still try.
     rig.change_settings(json!({ "show_thinking": false })).await;
     rig.add_account("bert").await;
-    let steps =
-        vec![Step::Opening, grok2api_simulator::Thinking::summary(0, "- Hm.\n"), Step::Cut { reconnectable: false }];
-    rig.simulator.account("bert").push(Upstream::Script(Script::of(steps)));
+    let steps = vec![Step::Opening, Thinking::summary(0, "- Hm.\n"), Step::Cut { reconnectable: false }];
+    rig.simulator.account("anna").push(Upstream::steps(steps));
     rig.chat(question("hello there", true)).await.ok();
+    assert_eq!(rig.callers(), ["anna", "anna", "bert"]);
 }
 
 #[tokio::test]

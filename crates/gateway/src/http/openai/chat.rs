@@ -71,7 +71,13 @@ async fn read_turn(
     record: &mut RequestRecord,
 ) -> Result<Turn, ApiError> {
     // Before the body: a stranger's hundred megabytes are not read.
-    let key = authenticate(state, headers)?;
+    let key = match authenticate(state, headers) {
+        Ok(key) => key,
+        Err(error) => {
+            body::discard(body).await;
+            return Err(error);
+        }
+    };
     record.row.key_id = Some(key.id.clone());
     let body = body::read(headers, body, settings.max_body_mb).await?;
     let turn = read(&body, &key, settings, headers)?;

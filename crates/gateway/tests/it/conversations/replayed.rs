@@ -93,6 +93,50 @@ async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
 }
 
 #[tokio::test]
+async fn histories_that_differ_in_an_answer_alone_are_two_conversations() {
+    for stream in [false, true] {
+        let mut rig = Rig::new(&["anna"]).await;
+        let mut chats = Vec::new();
+        for answer in ["imported: yes", "imported: no"] {
+            let mut talk = rig.talk(stream);
+            talk.messages = vec![user("an imported question"), assistant(answer)];
+            rig.simulator.account("anna").push(Scripted::text("Red."));
+            let reply = talk.say("pick a colour").await;
+            assert_eq!(reply.turn(), "replayed");
+            chats.push((talk.messages, reply.conversation_id()));
+        }
+        for (question, receipt) in [("why?", "native"), ("why not?", "branched")] {
+            for (messages, id) in &chats {
+                let mut talk = rig.talk(stream);
+                talk.messages.clone_from(messages);
+                let reply = talk.ask(question).await.ok();
+                assert_eq!((reply.turn(), &reply.conversation_id()), (receipt, id));
+            }
+            rig.restart().await;
+        }
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn the_same_answer_to_another_question_is_another_turn() {
+    for stream in [false, true] {
+        for answer in ["Yes.", "Yes, and there is a lot more to be said about it."] {
+            let rig = Rig::new(&["anna"]).await;
+            let mut talk = rig.talk(stream);
+            rig.simulator.account("anna").push(Scripted::text(answer));
+            let first = talk.say("is it red?").await;
+            talk.messages[0] = user("is it blue?");
+            let reply = talk.ask("are you sure?").await.ok();
+            assert_eq!(reply.turn(), "replayed");
+            assert_ne!(reply.conversation_id(), first.conversation_id());
+            assert!(rig.last_question().message.unwrap().contains("is it blue?"));
+            rig.no_violations();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_chat_that_begins_with_a_greeting_is_like_any_other() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;
@@ -111,11 +155,30 @@ async fn a_chat_that_begins_with_a_greeting_is_like_any_other() {
         let mut talk = rig.talk(stream);
         talk.messages = messages;
         assert_eq!(talk.first(4).ask("I can fight").await.ok().turn(), "branched");
-        // Another greeting is another conversation, and the model hears it.
-        talk.messages[1] = assistant("Arr! Be off with ye!");
-        let other = talk.ask("please?").await.ok();
-        assert!(rig.last_question().message.unwrap().contains("Arr! Be off with ye!"));
-        assert_eq!(other.turn(), "replayed");
+        assert_eq!(rig.simulator.report().count("new"), 1);
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_rewritten_again_after_a_replay_reaches_the_model() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut talk = rig.talk(stream);
+        for question in ["question one", "question two"] {
+            talk.say(question).await;
+        }
+        talk.messages[1] = assistant("The capital of Atlantis is Poseidonis.");
+        assert_eq!(talk.say("question three").await.turn(), "replayed");
+        assert_eq!(talk.say("question four").await.turn(), "native");
+        talk.messages[1] = assistant("The capital of Atlantis is Basileia.");
+        assert_eq!(talk.say("question five").await.turn(), "replayed");
+        holds_all(&rig.last_question().message.unwrap(), &talk.messages[..talk.messages.len() - 1]);
+        // What was put in front of everything else is as new.
+        talk.messages.splice(..0, [user("question zero"), assistant("The answer to it.")]);
+        assert_eq!(talk.say("question six").await.turn(), "replayed");
+        holds_all(&rig.last_question().message.unwrap(), &talk.messages[..talk.messages.len() - 1]);
+        assert_eq!(talk.say("question seven").await.turn(), "native");
         rig.no_violations();
     }
 }
@@ -130,11 +193,12 @@ async fn a_history_from_elsewhere_that_ends_with_an_answer_is_gone_on_with() {
                 talk.messages
                     .extend([user(&format!("question {number}")), assistant(&format!("the answer {number} is"))]);
             }
+            rig.simulator.account("anna").push(Scripted::text(" this."));
             let more = talk.send(json!({ "messages": talk.messages })).await.ok();
-            assert_eq!(more.turn(), "replayed");
+            assert_eq!((more.turn(), more.text().as_str()), ("replayed", " this."));
             assert!(rig.last_question().message.unwrap().contains(&format!("the answer {earlier} is")));
             let last = talk.messages.len() - 1;
-            talk.messages[last] = assistant(&format!("the answer {earlier} is{}", more.text()));
+            talk.messages[last] = assistant(&format!("the answer {earlier} is this."));
             let reply = talk.say("and then?").await;
             assert_eq!((reply.turn(), reply.conversation_id()), ("native", more.conversation_id()));
             assert_eq!(rig.last_question().message.as_deref(), Some("and then?"));

@@ -146,6 +146,28 @@ async fn the_middle_may_be_missing_and_the_first_answer_may_be_a_notice() {
 }
 
 #[tokio::test]
+async fn a_window_that_was_replayed_slides_on_natively() {
+    for stream in [false, true] {
+        let rig = Rig::new(&["anna"]).await;
+        let mut whole = rig.talk(stream);
+        for number in 0..4 {
+            whole.messages.extend([
+                user(&format!("imported question {number}")),
+                assistant(&format!("imported answer {number}, and some more words")),
+            ]);
+        }
+        for number in 4..10 {
+            let mut window = whole.clone();
+            window.messages = whole.messages[whole.messages.len() - 6..].to_vec();
+            let reply = window.ask(&format!("question {number}")).await.ok();
+            assert_eq!(reply.turn(), if number == 4 { "replayed" } else { "native" }, "{number}");
+            whole.messages.extend([user(&format!("question {number}")), assistant(&reply.text())]);
+        }
+        rig.no_violations();
+    }
+}
+
+#[tokio::test]
 async fn a_rewritten_answer_inside_the_window_is_replayed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
