@@ -168,14 +168,14 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Error> {
 }
 
 /// One answer to its end; the time to its first token.
-async fn answer(
-    connection: &mut SendRequest<Full<Bytes>>,
-    target: &Target,
-    number: usize,
-) -> Result<Duration, Error> {
+async fn answer(connection: &mut SendRequest<Full<Bytes>>, target: &Target, number: usize) -> Result<Duration, Error> {
     let request = request(target, number)?;
+    if connection.ready().await.is_err() {
+        // A server may close a connection between two requests.
+        *connection = connect(&target.address).await?;
+        connection.ready().await?;
+    }
     let began = Instant::now();
-    connection.ready().await?;
     let response = connection.send_request(request).await?;
     if response.status() != 200 {
         let status = response.status();

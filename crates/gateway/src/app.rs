@@ -90,8 +90,7 @@ impl Gateway {
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
         let keys = ApiKeys::load(store.clone(), clock.clone()).await?;
-        let admins =
-            Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
+        let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(clock.clone());
@@ -123,8 +122,7 @@ impl Gateway {
         let front = Front::new(api.clone(), admin_router(&api));
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
-        let notice =
-            first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
+        let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
         let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging };
         jobs.spawn(&stop.background, &stop.ends.soft);
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
@@ -269,7 +267,8 @@ fn admin_router(api: &ApiState) -> Router {
 }
 
 async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received; stop the process by other means");
         return std::future::pending().await;
     };

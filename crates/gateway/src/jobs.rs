@@ -80,8 +80,7 @@ impl Jobs {
 
     async fn trim(&self) {
         let settings = self.settings.current();
-        let limits =
-            Limits { ttl: settings.conversation_ttl, per_account: settings.max_conversations_per_token };
+        let limits = Limits { ttl: settings.conversation_ttl, per_account: settings.max_conversations_per_token };
         match self.conversations.trim(limits, &self.chat.take_busy_accounts()).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),

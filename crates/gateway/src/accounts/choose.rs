@@ -72,12 +72,16 @@ impl State {
             state.entries.push(Some(entry));
         }
         for row in rests {
-            if let Some(entry) = state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index)) {
+            if let Some(entry) =
+                state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index))
+            {
                 entry.rests.push(Rest::from_row(row));
             }
         }
         for row in quota {
-            if let Some(entry) = state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index)) {
+            if let Some(entry) =
+                state.by_id.get(row.account_id.as_str()).copied().and_then(|index| state.entry_mut(index))
+            {
                 entry.quota.push(row);
             }
         }

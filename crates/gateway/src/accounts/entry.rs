@@ -53,7 +53,8 @@ pub(super) struct Rest {
 
 impl Entry {
     pub(super) fn new(row: AccountRow) -> Self {
-        let invalid = row.invalid_reason.map(|reason| Invalid { reason, since: row.invalid_since.unwrap_or(row.created_at) });
+        let invalid =
+            row.invalid_reason.map(|reason| Invalid { reason, since: row.invalid_since.unwrap_or(row.created_at) });
         Self {
             id: row.id.into(),
             label: row.label,

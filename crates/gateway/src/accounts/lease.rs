@@ -52,7 +52,12 @@ impl AccountPool {
     }
 
     fn credential_of(&self, entry: &Entry) -> Credential {
-        Credential::new(Arc::clone(&entry.id), Arc::clone(&entry.token_sealed), TOKEN_CONTEXT, self.shared.cipher.clone())
+        Credential::new(
+            Arc::clone(&entry.id),
+            Arc::clone(&entry.token_sealed),
+            TOKEN_CONTEXT,
+            self.shared.cipher.clone(),
+        )
     }
 }
 

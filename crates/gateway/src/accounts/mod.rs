@@ -18,11 +18,11 @@ use crate::clock::Clock;
 use crate::secrets::Cipher;
 use crate::store::{Store, StoreError, Writer};
 
+pub(crate) use choose::NoAccount;
 use choose::State;
 pub(crate) use edit::{AccountError, AccountPatch, NewAccount};
 pub(crate) use lease::{Lease, Settlement};
 pub(crate) use rest::{Fault, RestLengths};
-pub(crate) use choose::NoAccount;
 pub(crate) use view::{AccountPage, AccountQuery, AccountView, Summary};
 
 /// What seals an account's token to its row, so that sealed tokens cannot be swapped between tables.

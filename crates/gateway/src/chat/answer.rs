@@ -119,11 +119,7 @@ impl Answer {
     }
 
     /// Tells the next events to `out`.
-    pub(crate) fn poll_step(
-        &mut self,
-        context: &mut Context<'_>,
-        out: &mut impl FnMut(ChatEvent<'_>),
-    ) -> Poll<Step> {
+    pub(crate) fn poll_step(&mut self, context: &mut Context<'_>, out: &mut impl FnMut(ChatEvent<'_>)) -> Poll<Step> {
         if !self.pending.is_empty() {
             for event in std::mem::take(&mut self.pending) {
                 out(event.borrow());
@@ -180,11 +176,8 @@ impl Answer {
                 self.state = State::Unstored;
                 return;
             };
-            let place = Place {
-                account_id: account,
-                upstream_conversation_id: conversation,
-                upstream_response_id: response,
-            };
+            let place =
+                Place { account_id: account, upstream_conversation_id: conversation, upstream_response_id: response };
             let visible = translator.text().to_owned();
             let title = ids.title.clone();
             let (shared, plan) = (Arc::clone(&self.shared), Arc::clone(&self.plan));

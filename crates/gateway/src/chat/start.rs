@@ -31,7 +31,11 @@ struct Tried {
 
 impl ChatService {
     /// Starts a turn; returns with the first visible event, or with the reason why there is none.
-    pub(crate) async fn start(&self, ask: Ask, mut record: RequestRecord) -> Result<Answer, (ChatError, RequestRecord)> {
+    pub(crate) async fn start(
+        &self,
+        ask: Ask,
+        mut record: RequestRecord,
+    ) -> Result<Answer, (ChatError, RequestRecord)> {
         match self.try_start(&ask, &mut record).await {
             Ok(started) => Ok(Answer::new(Arc::clone(&self.shared), started, record)),
             Err(error) => Err((error, record)),
@@ -156,8 +160,7 @@ impl ChatService {
         start_over: bool,
     ) -> Result<Opened, AttemptError> {
         let shared = &self.shared;
-        let binding =
-            bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
+        let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
             response_id: Some(response.as_str()),

@@ -276,7 +276,13 @@ impl StreamClock {
         let total = Duration::from_secs(settings.stream_timeout);
         let now = Instant::now();
         let ends_at = now + total;
-        Self { idle, total, ends_at, waiting_since: None, sleep: Box::pin(tokio::time::sleep_until(ends_at.min(now + idle))) }
+        Self {
+            idle,
+            total,
+            ends_at,
+            waiting_since: None,
+            sleep: Box::pin(tokio::time::sleep_until(ends_at.min(now + idle))),
+        }
     }
 
     fn heard(&mut self) {

@@ -8,8 +8,8 @@
 mod cache;
 mod matching;
 mod plan;
-mod trim;
 mod tree;
+mod trim;
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::store::{Store, StoreError, Writer};
 
 use cache::Cache;
 pub(crate) use plan::{Finished, Plan};
-pub(crate) use trim::Limits;
 pub(crate) use tree::Conversation;
+pub(crate) use trim::Limits;
 
 /// A cheap handle to the room.
 #[derive(Clone)]
@@ -69,7 +69,8 @@ impl Conversations {
         history: History,
         ttl: u64,
     ) -> Result<Plan, PlanError> {
-        let owner = Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
+        let owner =
+            Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
         let client_chat = wanted.client_chat.as_deref().map(|chat| client_chat_hash(key_id, chat));
         let (conversation, parent) = if let Some(id) = &wanted.previous_response_id {
             let (conversation, turn) = self.turn(&owner, id).await?.ok_or(PlanError::ResponseNotFound)?;

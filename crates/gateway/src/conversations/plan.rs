@@ -88,11 +88,8 @@ impl Plan {
 
     /// The words that go upstream when a conversation begins there: system text, what went before, what is asked.
     pub(crate) fn opening_message(&self) -> String {
-        let message = if self.history.pairs.is_empty() {
-            self.asked().to_owned()
-        } else {
-            self.history.replay() + self.asked()
-        };
+        let message =
+            if self.history.pairs.is_empty() { self.asked().to_owned() } else { self.history.replay() + self.asked() };
         self.with_system(message, true)
     }
 

@@ -39,7 +39,8 @@ mod tests {
     fn address(peer: &str, forwarded: &str, trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
-        let trusted: Vec<Network> = trusted.iter().map(|text| serde_json::from_value((*text).into()).unwrap()).collect();
+        let trusted: Vec<Network> =
+            trusted.iter().map(|text| serde_json::from_value((*text).into()).unwrap()).collect();
         ClientAddress::of(peer.parse().unwrap(), &headers, &trusted).0.to_string()
     }
 
@@ -47,7 +48,10 @@ mod tests {
     fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
         assert_eq!(address("203.0.113.9", "10.1.1.1", &[]), "203.0.113.9");
         assert_eq!(address("127.0.0.1", "198.51.100.7", &["127.0.0.0/8"]), "198.51.100.7");
-        assert_eq!(address("127.0.0.1", "6.6.6.6, 198.51.100.7, 10.0.0.2", &["127.0.0.0/8", "10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(
+            address("127.0.0.1", "6.6.6.6, 198.51.100.7, 10.0.0.2", &["127.0.0.0/8", "10.0.0.0/8"]),
+            "198.51.100.7"
+        );
         assert_eq!(address("127.0.0.1", "nonsense", &["127.0.0.0/8"]), "127.0.0.1");
     }
 }

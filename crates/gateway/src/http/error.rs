@@ -226,9 +226,8 @@ fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> Api
     };
     let waiting = why.next_at.map(|at| u64::try_from((at - now).div_euclid(1_000) + 1).unwrap_or(1));
     let error = match waiting {
-        Some(seconds) => {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message).retry_after(seconds)
-        }
+        Some(seconds) => ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message)
+            .retry_after(seconds),
         None if why.reasons.contains_key("busy") => {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message).retry_after(2)
         }

@@ -146,10 +146,6 @@ async fn not_found(uri: Uri, request_id: axum::Extension<RequestId>) -> Response
     ApiError::not_found(uri.path()).into_response(&request_id.0.0)
 }
 
-async fn method_not_allowed(
-    method: Method,
-    uri: Uri,
-    request_id: axum::Extension<RequestId>,
-) -> Response {
+async fn method_not_allowed(method: Method, uri: Uri, request_id: axum::Extension<RequestId>) -> Response {
     ApiError::method_not_allowed(&method, uri.path()).into_response(&request_id.0.0)
 }

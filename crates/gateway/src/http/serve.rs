@@ -27,6 +27,10 @@ const BACKLOG: u32 = 4_096;
 /// Accepted connections that may wait for their worker.
 const HANDED_OVER: usize = 4_096;
 
+/// So many connections share a worker before the next gets any: while there is little to do, one thread that wakes for several
+/// streams at once costs less than several that wake for one each.
+const TOGETHER: usize = 64;
+
 /// Patience with the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -94,7 +98,7 @@ impl Workers {
         Ok(Self { workers, threads })
     }
 
-    /// Accepts until the soft end, and hands each connection to the worker with the fewest.
+    /// Accepts until the soft end, and hands each connection to a worker: the first with few, else the one with the fewest.
     pub(crate) fn accept(&self, listener: Listener, front: Front, ends: &Ends) -> impl Future<Output = ()> + use<> {
         let (workers, soft) = (self.workers.clone(), ends.soft.clone());
         async move {
@@ -123,7 +127,8 @@ impl Workers {
 }
 
 fn hand_over(workers: &[Worker], accepted: Accepted) -> io::Result<()> {
-    let worker = workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
+    let open = |worker: &&Worker| worker.open.load(Ordering::Relaxed);
+    let worker = workers.iter().find(|worker| open(worker) < TOGETHER).or_else(|| workers.iter().min_by_key(open));
     let worker = worker.ok_or_else(|| io::Error::other("there is no worker"))?;
     worker.handed_over.try_send(accepted).map_err(|_| io::Error::other("the workers are overloaded"))?;
     worker.open.fetch_add(1, Ordering::Relaxed);
@@ -132,16 +137,22 @@ fn hand_over(workers: &[Worker], accepted: Accepted) -> io::Result<()> {
 
 async fn work(mut accepted: mpsc::Receiver<Accepted>, open: Arc<AtomicUsize>, ends: Ends) {
     while let Some(Accepted { stream, peer, front }) = accepted.recv().await {
-        let (open, hard) = (Arc::clone(&open), ends.hard.clone());
-        let connection = connection(stream, peer, front, ends.soft.clone());
+        let open = Arc::clone(&open);
+        let connection = connection(stream, peer, front, ends.soft.clone(), ends.hard.clone());
         ends.connections.spawn(async move {
-            hard.run_until_cancelled(connection).await;
+            connection.await;
             open.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }
 
-async fn connection(stream: std::net::TcpStream, peer: SocketAddr, front: Front, soft: CancellationToken) {
+async fn connection(
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    front: Front,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Without it small pieces wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
@@ -153,11 +164,17 @@ async fn connection(stream: std::net::TcpStream, peer: SocketAddr, front: Front,
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    // The hard end always comes with the soft one, so that a running connection watches one thing only.
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = soft.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => ended,
+                () = hard.cancelled() => return,
+            }
         }
     };
     if let Err(error) = ended {

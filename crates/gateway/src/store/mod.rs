@@ -5,9 +5,9 @@
 //! connection and a few reading ones, and flushes at every commit: what a caller was told is stored survives a power cut.
 //! Look-ups return `Option`; whether "not found" is an error is for the edge to say.
 
+pub(crate) mod accounts;
 pub(crate) mod admins;
 pub(crate) mod api_keys;
-pub(crate) mod accounts;
 pub(crate) mod conversations;
 pub(crate) mod requests;
 mod writer;

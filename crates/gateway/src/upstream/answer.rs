@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::Body as _;
 
-use super::shards::Slot;
 use super::UpstreamError;
+use super::shards::Slot;
 
 /// The body of an answer that has begun. Dropping it ends the upstream's stream.
 pub(crate) struct AnswerBody {

@@ -140,12 +140,7 @@ impl Upstream {
         read(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
-    async fn unary(
-        &self,
-        credential: &Credential,
-        route: Route,
-        settings: &Settings,
-    ) -> Result<Bytes, UpstreamError> {
+    async fn unary(&self, credential: &Credential, route: Route, settings: &Settings) -> Result<Bytes, UpstreamError> {
         let (response, _slot) = self.send(credential, route, settings).await?;
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
         let limit = if status == 200 { UNARY_BODY } else { ERROR_BODY };
@@ -229,8 +224,7 @@ fn headers(credential: &Credential, settings: &Settings) -> Result<HeaderMap, Up
         settings.statsig_id.clone()
     };
     let request_id = Uuid::new_v4().to_string();
-    let values =
-        HeaderValues { user_agent: &settings.user_agent, statsig_id: &statsig, request_id: &request_id };
+    let values = HeaderValues { user_agent: &settings.user_agent, statsig_id: &statsig, request_id: &request_id };
     let mut headers = HeaderMap::with_capacity(16);
     for (name, value) in browser_headers(values) {
         let value = HeaderValue::from_str(&value).map_err(|_| unusable(name))?;

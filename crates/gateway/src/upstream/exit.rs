@@ -60,7 +60,8 @@ impl ExitBreaker {
         let now = self.clock.now_ms();
         let mut state = self.state();
         let Some(open_until) = state.open_until else { return Ok(()) };
-        let closed_until = if now < open_until { Some(open_until) } else { state.trial_until.filter(|until| now < *until) };
+        let closed_until =
+            if now < open_until { Some(open_until) } else { state.trial_until.filter(|until| now < *until) };
         match closed_until {
             Some(until) => {
                 let retry_after = u64::try_from((until - now).div_euclid(1_000) + 1).unwrap_or(1);

@@ -21,7 +21,9 @@ pub(crate) enum Blame {
     Nobody,
     /// The way out: address, proxy, clearance. The account is not charged.
     Exit,
-    RateLimited { quota_left: Option<bool> },
+    RateLimited {
+        quota_left: Option<bool>,
+    },
     CredentialDead,
     UserBlocked,
     ModeUnavailable,

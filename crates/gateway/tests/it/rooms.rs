@@ -62,7 +62,8 @@ fn rooms_import_only_lower_rooms() {
             let Some(rest) = line.split("crate::").nth(1).filter(|_| !line.trim_start().starts_with("//")) else {
                 continue;
             };
-            let target: String = rest.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
+            let target: String =
+                rest.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect();
             if target == room || target == TELEMETRY || room == TELEMETRY || target.is_empty() {
                 continue;
             }

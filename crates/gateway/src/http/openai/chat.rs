@@ -39,8 +39,7 @@ const IGNORED: usize = 1_000;
 type Read = fn(&[u8], &ApiKey, &Settings, &HeaderMap) -> Result<Turn, RequestError>;
 
 pub(in crate::http) async fn chat_completions(State(state): State<ApiState>, request: Request<Body>) -> Response {
-    let read: Read =
-        |body, key, settings, headers| Ok(Turn::of_chat(read_chat_request(body)?, key, settings, headers));
+    let read: Read = |body, key, settings, headers| Ok(Turn::of_chat(read_chat_request(body)?, key, settings, headers));
     serve(state, request, "/v1/chat/completions", read).await
 }
 

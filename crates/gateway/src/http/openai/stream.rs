@@ -91,14 +91,7 @@ impl AnswerStream {
 
     fn new(state: State, options: StreamOptions) -> Self {
         let silence = Box::pin(tokio::time::sleep(options.keep_alive));
-        Self {
-            state,
-            out: Vec::new(),
-            tokens: AnswerTokens::default(),
-            options,
-            last_piece: Instant::now(),
-            silence,
-        }
+        Self { state, out: Vec::new(), tokens: AnswerTokens::default(), options, last_piece: Instant::now(), silence }
     }
 
     fn begin(&mut self, mut answer: Answer) {

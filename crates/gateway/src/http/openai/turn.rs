@@ -3,9 +3,7 @@
 use http::HeaderMap;
 use protocol::history::History;
 use protocol::model::find;
-use protocol::openai::{
-    ChatRequest, Message, ReasoningChoice, ReasoningFormat, Role, TokenCount, TurnMessage,
-};
+use protocol::openai::{ChatRequest, Message, ReasoningChoice, ReasoningFormat, Role, TokenCount, TurnMessage};
 
 use crate::chat::Ask;
 use crate::conversations::Wanted;
@@ -57,13 +55,8 @@ impl Turn {
 
     /// From the short form: one message for a conversation that is named.
     pub(super) fn of_message(request: TurnMessage, key: &ApiKey, settings: &Settings) -> Self {
-        let message = Message {
-            role: Role::User,
-            text: request.message,
-            tool_calls: None,
-            tool_call_id: None,
-            name: None,
-        };
+        let message =
+            Message { role: Role::User, text: request.message, tool_calls: None, tool_call_id: None, name: None };
         let messages = [message];
         let wanted = Wanted {
             conversation_id: Some(request.conversation_id),
