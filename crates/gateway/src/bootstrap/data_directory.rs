@@ -49,7 +49,7 @@ pub(crate) fn prepare_data_dir(path: &Path) -> Result<DataDirectory, BootstrapEr
     }
     check_writable(path).map_err(|error| problem("the data directory cannot be written to", error))?;
     let lock =
-        File::create(path.join(LOCK_FILE)).map_err(|error| problem("the data directory cannot be locked", error))?;
+        create_lock(&path.join(LOCK_FILE)).map_err(|error| problem("the data directory cannot be locked", error))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(BootstrapError::DataDirectoryInUse { path: path.to_owned() }),
@@ -59,6 +59,14 @@ pub(crate) fn prepare_data_dir(path: &Path) -> Result<DataDirectory, BootstrapEr
         }
     }
     Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+}
+
+fn create_lock(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn create_private(path: &Path) -> io::Result<()> {

@@ -24,6 +24,9 @@ pub(crate) enum ChatError {
     /// The answer is complete but could not be stored.
     #[error("the answer could not be stored: {0}")]
     NotStored(#[source] StoreError),
+    /// The database takes no turns at present, so none is begun.
+    #[error("the database does not take turns at present")]
+    StorageUnavailable,
     #[error("there is nothing to answer")]
     NothingAsked,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::failure::FailureKind;
 use protocol::translate::{ChatEvent, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
 
@@ -45,6 +46,9 @@ impl ChatService {
     async fn try_start(&self, ask: &Ask, record: &mut RequestRecord) -> Result<Started, ChatError> {
         let shared = &self.shared;
         let settings = shared.settings.current();
+        if shared.conversations.cannot_store() {
+            return Err(ChatError::StorageUnavailable);
+        }
         let plan = self.plan(ask, &settings, record).await?;
         let mode = ask.model.mode.id();
         let mut tried = Tried::default();
@@ -67,7 +71,7 @@ impl ChatService {
                     return Ok(Started { plan, lease, opened, settings });
                 }
                 Err(AttemptError::Chat(error)) => return Err(error),
-                Err(AttemptError::Upstream(error)) => error,
+                Err(AttemptError::Upstream(error)) => nothing_to_be_gone(error, &plan),
             };
             let verdict = error.verdict();
             let may_go_on = self.judge(lease, &error, verdict, &plan, &settings, &mut tried, record, began);
@@ -199,6 +203,16 @@ impl ChatService {
         };
         shared.exit.success();
         Ok(Opened { binding, stream, events, complete })
+    }
+}
+
+/// A new conversation cannot be gone: "not found" is then an ordinary failure of the upstream.
+fn nothing_to_be_gone(error: UpstreamError, plan: &Plan) -> UpstreamError {
+    match error.kind {
+        UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound && plan.parent.is_none() => {
+            UpstreamErrorKind::Protocol(failure.message).into()
+        }
+        kind => kind.into(),
     }
 }
 

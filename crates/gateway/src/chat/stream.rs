@@ -16,8 +16,8 @@ use super::Shared;
 use crate::settings::Settings;
 use crate::upstream::{AnswerBody, Credential, Patience, UpstreamError, UpstreamErrorKind};
 
-/// The longest frame. Stored answers with many cards reach a few MiB.
-const FRAME: usize = 16 * 1024 * 1024;
+/// The longest frame. Stored answers with many cards reach a few MiB, and the upstream repeats the question.
+const FRAME: usize = 64 * 1024 * 1024;
 
 /// What one pull brought.
 pub(super) enum Pulled {
@@ -169,7 +169,7 @@ impl EventStream {
             },
             Err(error) => {
                 self.source = Source::Ended;
-                Pulled::Failed(UpstreamErrorKind::Protocol(error.to_string()).into())
+                Pulled::Failed(UpstreamErrorKind::Oversized(error.to_string()).into())
             }
         }
     }

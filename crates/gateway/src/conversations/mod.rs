@@ -95,6 +95,11 @@ impl Conversations {
         Ok(Plan::new(key_id, conversation, parent, history, client_chat))
     }
 
+    /// Whether the database takes no turns at present: an answer that cannot be kept is not worth asking for.
+    pub(crate) fn cannot_store(&self) -> bool {
+        self.writer.is_stuck()
+    }
+
     /// A conversation of this owner.
     async fn conversation(&self, owner: &Owner<'_>, id: &str) -> Result<Option<Arc<Conversation>>, StoreError> {
         Ok(self.load(id).await?.filter(|conversation| owner.may_use(conversation)))

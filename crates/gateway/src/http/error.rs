@@ -95,7 +95,8 @@ impl ApiError {
     }
 
     pub(crate) fn forbidden_metrics() -> Self {
-        let message = "The metrics are for admins: sign in, or start the gateway with --metrics-listen.";
+        let message = "The metrics are for admins: send a session of the admin API as a bearer token, or start the gateway with \
+                       --metrics-listen.";
         Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, "unauthenticated", message)
     }
 
@@ -174,6 +175,7 @@ impl ApiError {
                                the reason.";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, API, "turn_not_stored", message).hopeless()
             }
+            ChatError::StorageUnavailable => storage_unavailable(),
             ChatError::NothingAsked => {
                 let message = "The last message is empty: there is nothing to answer.";
                 let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "empty_message", message);
@@ -202,10 +204,14 @@ fn of_plan(error: &PlanError) -> ApiError {
         ),
         PlanError::Store(error) => {
             tracing::error!(error = %error, "a conversation could not be looked up");
-            let message = "The database did not answer.";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "storage_unavailable", message).retry_after(5)
+            storage_unavailable()
         }
     }
+}
+
+fn storage_unavailable() -> ApiError {
+    let message = "The database does not answer; the log has the reason.";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "storage_unavailable", message).retry_after(5)
 }
 
 fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> ApiError {
@@ -225,13 +231,17 @@ fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> Api
         format!("No account can serve this request now ({}).", list(", "))
     };
     let waiting = why.next_at.map(|at| u64::try_from((at - now).div_euclid(1_000) + 1).unwrap_or(1));
+    // One request charges one account per cause: those that it tried in vain may well serve the next.
+    let worth_another = why.reasons.contains_key("busy") || why.reasons.contains_key("tried");
     let error = match waiting {
-        Some(seconds) => ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message)
-            .retry_after(seconds),
-        None if why.reasons.contains_key("busy") => {
+        Some(seconds) if !worth_another => {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message)
+                .retry_after(seconds)
+        }
+        _ if worth_another => {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message).retry_after(2)
         }
-        None => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "no_account_available", message).hopeless(),
+        _ => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "no_account_available", message).hopeless(),
     };
     ApiError { accounts: Some(list(", ").into()), ..error }
 }
@@ -261,7 +271,7 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
         UpstreamErrorKind::Truncated => {
             bad_gateway("upstream_truncated", "The upstream's answer was cut off.".to_owned())
         }
-        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) => {
+        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) | UpstreamErrorKind::Oversized(_) => {
             bad_gateway("upstream_error", format!("Upstream: {error}."))
         }
     }

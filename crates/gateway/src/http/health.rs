@@ -24,6 +24,7 @@ pub(super) async fn healthz() -> Response {
 /// The process can work: every component with its state, 503 if one of them fails.
 pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
     let database = match state.store.ping().await {
+        Ok(()) if state.writer.is_stuck() => json!({ "status": "failed", "message": "the database takes no writes" }),
         Ok(()) => json!({ "status": "ok" }),
         Err(error) => {
             tracing::error!(error = %error, "the database does not answer");

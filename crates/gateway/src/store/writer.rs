@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
@@ -26,6 +26,9 @@ const QUEUE: usize = 8192;
 
 /// Most entries in one transaction: 256 rows × 22 columns stay well below SQLite's 32,766 bound values.
 const BATCH: usize = 256;
+
+/// A write that takes longer hangs.
+const STUCK_MS: u64 = 3_000;
 
 /// How long records wait for company.
 const LINGER: Duration = Duration::from_millis(200);
@@ -53,6 +56,23 @@ pub(crate) enum Write {
 pub(crate) struct Writer {
     queue: mpsc::Sender<Write>,
     dropped: Arc<AtomicU64>,
+    health: Arc<Health>,
+}
+
+/// Whether the database takes what is written.
+#[derive(Debug)]
+struct Health {
+    made: Instant,
+    /// Milliseconds after `made` when the write under way began; 0 when none is.
+    began: AtomicU64,
+    /// The last write was refused.
+    failing: AtomicBool,
+}
+
+impl Health {
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Writer {
@@ -60,8 +80,10 @@ impl Writer {
     pub(crate) fn start(store: Store, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        tasks.spawn(run(store, receiver, stop, Arc::clone(&dropped)));
-        Self { queue, dropped }
+        let health =
+            Arc::new(Health { made: Instant::now(), began: AtomicU64::new(0), failing: AtomicBool::new(false) });
+        tasks.spawn(run(store, receiver, stop, Arc::clone(&dropped), Arc::clone(&health)));
+        Self { queue, dropped, health }
     }
 
     /// Stores a turn; returns once it is on the disk.
@@ -83,6 +105,13 @@ impl Writer {
         }
     }
 
+    /// Whether the last write was refused, or one hangs (a locked file, a full or dead disk).
+    pub(crate) fn is_stuck(&self) -> bool {
+        let began = self.health.began.load(Ordering::Relaxed);
+        let hangs = began != 0 && self.health.milliseconds().saturating_sub(began) > STUCK_MS;
+        hangs || self.health.failing.load(Ordering::Relaxed)
+    }
+
     /// Entries dropped because the queue was full or could not be written.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -94,7 +123,13 @@ impl Writer {
     }
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Write>, stop: CancellationToken, dropped: Arc<AtomicU64>) {
+async fn run(
+    store: Store,
+    mut queue: mpsc::Receiver<Write>,
+    stop: CancellationToken,
+    dropped: Arc<AtomicU64>,
+    health: Arc<Health>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let stopping = tokio::select! {
@@ -105,12 +140,12 @@ async fn run(store: Store, mut queue: mpsc::Receiver<Write>, stop: CancellationT
         if stopping {
             queue.close();
             while queue.recv_many(&mut batch, BATCH).await > 0 {
-                flush(&store, &mut batch, &dropped).await;
+                flush(&store, &mut batch, &dropped, &health).await;
             }
             return;
         }
         linger(&mut queue, &mut batch).await;
-        flush(&store, &mut batch, &dropped).await;
+        flush(&store, &mut batch, &dropped, &health).await;
     }
 }
 
@@ -126,11 +161,15 @@ async fn linger(queue: &mut mpsc::Receiver<Write>, batch: &mut Vec<Write>) {
     }
 }
 
-async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64) {
+async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64, health: &Health) {
     if batch.is_empty() {
         return;
     }
-    match write_batch(store, batch).await {
+    health.began.store(health.milliseconds().max(1), Ordering::Relaxed);
+    let written = write_batch(store, batch).await;
+    health.began.store(0, Ordering::Relaxed);
+    health.failing.store(written.is_err(), Ordering::Relaxed);
+    match written {
         Ok(()) => batch.drain(..).for_each(|write| acknowledge(write, Ok(()))),
         Err(error) if batch.len() == 1 => {
             let message = error.to_string();
@@ -146,7 +185,7 @@ async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64) {
             // One bad entry must not take the others with it.
             tracing::warn!(error = %error, entries = batch.len(), "a batch was refused; writing its entries one by one");
             for write in std::mem::take(batch) {
-                Box::pin(flush(store, &mut vec![write], dropped)).await;
+                Box::pin(flush(store, &mut vec![write], dropped, health)).await;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Calls to the upstream over REST.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use protocol::failure::classify_http;
 use protocol::headers::{HeaderValues, browser_headers, cookie_header, statsig_error_form};
 use protocol::rest::{self, Method, Route};
 use protocol::turn::TurnRequest;
+use reqwest::Version;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -49,12 +51,18 @@ struct Shared {
     tls: rustls::ClientConfig,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
     generations: Mutex<HashMap<ThreadId, Generation>>,
+    /// Whether TLS connections are taken to speak HTTP/2 from the start. Then the client opens one and lets the others wait for
+    /// it; unsure, it opens one for every request that comes before the first stands. Given up where the way out (a proxy
+    /// that inspects TLS) speaks HTTP/1.1 only.
+    assume_http2: AtomicBool,
+    http2_proven: AtomicBool,
 }
 
 /// The clients of one set of connection settings.
 struct Generation {
     proxy_url: String,
     connect_timeout: u64,
+    assume_http2: bool,
     shards: Arc<Shards>,
 }
 
@@ -85,7 +93,11 @@ impl Upstream {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { shared: Arc::new(Shared { base_url: options.base_url, tls, generations: Mutex::default() }) })
+        let assume_http2 = AtomicBool::new(options.base_url.starts_with("https://"));
+        let http2_proven = AtomicBool::new(false);
+        let shared =
+            Shared { base_url: options.base_url, tls, generations: Mutex::default(), assume_http2, http2_proven };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Sends a turn; answers when the upstream's answer has begun.
@@ -158,18 +170,32 @@ impl Upstream {
         route: Route,
         settings: &Settings,
     ) -> Result<(reqwest::Response, Slot), UpstreamError> {
-        let shards = self.shards(settings)?;
-        let slot = shards.slot()?;
+        let headers = headers(credential, settings)?;
+        let url = format!("{}{}", self.shared.base_url, route.path);
         let method = match route.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let request = slot
-            .client()
-            .request(method, format!("{}{}", self.shared.base_url, route.path))
-            .headers(headers(credential, settings)?)
-            .body(route.body);
-        Ok((request.send().await?, slot))
+        loop {
+            let slot = self.shards(settings)?.slot()?;
+            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(route.body.clone());
+            match request.send().await {
+                Ok(response) => {
+                    self.shared.http2_proven.fetch_or(response.version() == Version::HTTP_2, Ordering::Relaxed);
+                    return Ok((response, slot));
+                }
+                // Nothing has ever come back in HTTP/2: the other side may not speak it, and then has understood nothing.
+                Err(error) if self.assumes_http2() && !self.shared.http2_proven.load(Ordering::Relaxed) => {
+                    tracing::info!(error = %error.without_url(), "no HTTP/2 answer; going on with what the upstream offers");
+                    self.shared.assume_http2.store(false, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn assumes_http2(&self) -> bool {
+        self.shared.assume_http2.load(Ordering::Relaxed)
     }
 
     /// The clients for the present settings. New ones are built completely before the old ones are let go; requests under way
@@ -180,15 +206,17 @@ impl Upstream {
         if let Some(current) = generations.get(&thread)
             && current.proxy_url == settings.proxy_url
             && current.connect_timeout == settings.connect_timeout
+            && current.assume_http2 == self.assumes_http2()
         {
             return Ok(Arc::clone(&current.shards));
         }
         let tls = self.shared.tls.clone();
         let (proxy_url, connect_timeout) = (settings.proxy_url.clone(), settings.connect_timeout);
-        let make = Box::new(move || build_client(tls.clone(), &proxy_url, connect_timeout));
+        let assume_http2 = self.assumes_http2();
+        let make = Box::new(move || build_client(tls.clone(), &proxy_url, connect_timeout, assume_http2));
         let shards = Arc::new(Shards::new(make)?);
-        let generation =
-            Generation { proxy_url: settings.proxy_url.clone(), connect_timeout, shards: Arc::clone(&shards) };
+        let proxy_url = settings.proxy_url.clone();
+        let generation = Generation { proxy_url, connect_timeout, assume_http2, shards: Arc::clone(&shards) };
         generations.insert(thread, generation);
         Ok(shards)
     }
@@ -198,8 +226,11 @@ fn build_client(
     tls: rustls::ClientConfig,
     proxy_url: &str,
     connect_timeout: u64,
+    assume_http2: bool,
 ) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let builder = if assume_http2 { builder.http2_prior_knowledge() } else { builder };
+    let builder = builder
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(connect_timeout))

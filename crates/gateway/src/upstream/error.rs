@@ -29,6 +29,9 @@ pub(crate) enum UpstreamErrorKind {
     /// It answered with something that is not an answer.
     #[error("{0}")]
     Protocol(String),
+    /// It answered with more at once than is read.
+    #[error("{0}")]
+    Oversized(String),
     /// It answered with nothing.
     #[error("the upstream's answer was empty")]
     Empty,
@@ -58,6 +61,7 @@ impl UpstreamError {
             UpstreamErrorKind::Timeout(Patience::Idle(_)) => "timeout_idle",
             UpstreamErrorKind::Timeout(Patience::Total(_)) => "timeout_total",
             UpstreamErrorKind::Protocol(_) => "protocol",
+            UpstreamErrorKind::Oversized(_) => "oversized",
             UpstreamErrorKind::Empty => "empty_answer",
             UpstreamErrorKind::Truncated => "truncated",
         }

@@ -51,6 +51,8 @@ impl UpstreamError {
         let (blame, retry) = match &self.kind {
             UpstreamErrorKind::Failure(failure) => judge(failure.kind),
             UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::Once),
+            // The request's own doing: it would be as long with every account.
+            UpstreamErrorKind::Oversized(_) => (Blame::Nobody, Retry::No),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)

@@ -1,6 +1,7 @@
 //! `GET /v1/models`, from a table: no upstream call.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -29,13 +30,15 @@ pub(in crate::http) async fn list_models(
 
 pub(in crate::http) async fn get_model(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     request_id: axum::Extension<RequestId>,
 ) -> Response {
     if let Err(error) = authenticate(&state, &headers) {
         return error.into_response(&request_id.0.0);
     }
+    // A name that is not even text is no model's name.
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     match catalogue().iter().find(|entry| entry.id == id) {
         Some(entry) => Json(shown(entry)).into_response(),
         None => ApiError::model_not_found(&id).into_response(&request_id.0.0),
