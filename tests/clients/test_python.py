@@ -99,11 +99,11 @@ class Errors(unittest.TestCase):
 
 
 def script(reply):
-    """Every account of the demo's upstream answers its next call with `reply`."""
+    """Every account of the demo's upstream answers with `reply` from now on."""
     for account in ["demo-anna", "demo-bert", "demo-cleo"]:
         request = urllib.request.Request(
             f"{os.environ['UPSTREAM_URL']}/__simulator/accounts/{account}/reply",
-            json.dumps(reply).encode(),
+            json.dumps({**reply, "sticky": True}).encode(),
             {"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request).read()
@@ -111,6 +111,9 @@ def script(reply):
 
 class UpstreamErrors(unittest.TestCase):
     """In this order, because the last one leaves every account resting."""
+
+    def tearDown(self):
+        script({"name": "default"})
 
     def ask(self, **options):
         return client().chat.completions.create(model="grok-4.2", messages=[user("x")], **options)
@@ -132,11 +135,10 @@ class UpstreamErrors(unittest.TestCase):
         with self.assertRaises(openai.InternalServerError) as caught:
             self.ask()
         self.assertEqual((caught.exception.status_code, caught.exception.code), (503, "exit_refused"))
-        script({"sticky": True})
 
     def test_4_rate_limited(self):
         limited = {"status": 429, "content_type": "application/json", "body": '{"error":{"code":8,"message":"Too many requests"}}'}
-        script({**limited, "sticky": True})
+        script(limited)
         for _ in range(4):
             with self.assertRaises(openai.RateLimitError) as caught:
                 self.ask()

@@ -96,7 +96,8 @@ fn rows() -> Vec<Row> {
             other_answers: false,
             ..Row::new("stream-too-long", (400, "context_length_exceeded"), "rejected_too_long")
         },
-        Row::new("not-found", (409, "conversation_unavailable"), "not_found"),
+        // A new conversation cannot be gone.
+        Row::new("not-found", broken, "protocol").failure(),
         Row::new("server-error", broken, "unavailable").failure(),
         Row::new("html-502", broken, "unavailable").failure(),
         Row::new("in-band-error", broken, "unavailable").failure(),
