@@ -20,5 +20,6 @@ mod resting;
 mod rooms;
 mod settings_hot;
 mod smoke;
+mod storage;
 mod streams;
 mod talk;
