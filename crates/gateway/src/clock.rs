@@ -45,3 +45,12 @@ impl Clock {
         }
     }
 }
+
+/// RFC 3339 in UTC with milliseconds.
+pub(crate) fn timestamp(milliseconds: i64) -> String {
+    match jiff::Timestamp::from_millisecond(milliseconds) {
+        Ok(time) => format!("{time:.3}"),
+        // Out of range: years beyond 9999 only come from damaged rows.
+        Err(_) => milliseconds.to_string(),
+    }
+}

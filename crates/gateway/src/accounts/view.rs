@@ -9,6 +9,7 @@ use super::choose::KNOWN_MODES;
 use super::entry::Entry;
 use super::rest::RATE_LIMITED_NO_QUOTA;
 use super::{AccountError, AccountPool};
+use crate::clock::timestamp;
 
 /// One account in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -292,13 +293,4 @@ fn comparison(member: &str) -> Result<Comparison, AccountError> {
             });
         }
     })
-}
-
-/// RFC 3339 in UTC with milliseconds.
-pub(crate) fn timestamp(milliseconds: i64) -> String {
-    match jiff::Timestamp::from_millisecond(milliseconds) {
-        Ok(time) => format!("{time:.3}"),
-        // Out of range: years beyond 9999 only come from damaged rows.
-        Err(_) => milliseconds.to_string(),
-    }
 }

@@ -7,7 +7,7 @@ use protocol::failure::FailureKind;
 use protocol::translate::{ChatEvent, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
 
-use super::answer::{Answer, OwnedEvent};
+use super::answer::{Answer, OwnedEvent, settle};
 use super::bind::{Binding, bind};
 use super::stream::{EventStream, Pulled, StreamContext};
 use super::{Ask, ChatError, ChatService};
@@ -110,7 +110,7 @@ impl ChatService {
         let account = Arc::clone(lease.account_id());
         let index = lease.index();
         let first_of_its_kind = !tried.charged.contains(&verdict.blame);
-        let charged = self.settle(lease, verdict, first_of_its_kind, settings, &record.row.request_id);
+        let charged = settle(&self.shared, lease, verdict, first_of_its_kind, settings, &record.row.request_id);
         if charged {
             tried.charged.push(verdict.blame);
         }
@@ -140,18 +140,6 @@ impl ChatService {
             }
             Retry::StartOver => !std::mem::replace(&mut tried.start_over, true),
         }
-    }
-
-    /// Charges whom the verdict blames; answers whether that was the account.
-    pub(super) fn settle(
-        &self,
-        lease: Lease,
-        verdict: Verdict,
-        may_charge: bool,
-        settings: &Settings,
-        request: &str,
-    ) -> bool {
-        super::answer::settle(&self.shared, lease, verdict, may_charge, settings, request)
     }
 
     /// One attempt with one account, up to the first visible event.

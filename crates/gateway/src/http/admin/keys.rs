@@ -6,11 +6,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
+use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
-use super::{AdminState, timestamp};
+use crate::clock::timestamp;
 use crate::keys::{KeyPatch, KeyReasoning, KeyView};
 
 /// `GET /keys`: all keys, oldest first.

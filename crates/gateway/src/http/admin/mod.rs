@@ -63,12 +63,3 @@ pub(crate) fn router(state: AdminState) -> Router {
         .layer(from_fn(error::finish))
         .with_state(state)
 }
-
-/// RFC 3339 in UTC with milliseconds.
-fn timestamp(milliseconds: i64) -> String {
-    match jiff::Timestamp::from_millisecond(milliseconds) {
-        Ok(time) => format!("{time:.3}"),
-        // Beyond the year 9999: only a damaged row says so.
-        Err(_) => milliseconds.to_string(),
-    }
-}

@@ -6,11 +6,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::AdminState;
 use super::body::Members;
 use super::caller::{Caller, SESSION_COOKIE, check_origin, session_secret};
 use super::error::AdminError;
-use super::{AdminState, timestamp};
 use crate::admins::{Browser, NewSession, SignIn};
+use crate::clock::timestamp;
 use crate::settings::Settings;
 
 /// `GET /session`. Without a session the failure says whether the gateway waits to be claimed.
