@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Everything after `make run ARGS=…` goes to the program.
 ARGS ?=
 
-.PHONY: help run demo test check fmt clients bench fuzz size
+.PHONY: help run demo test check fmt clients bench size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,9 +30,6 @@ fmt: ## Formats the code.
 
 bench: ## Gateway against nginx and the simulator itself, as ratios of one run.
 	bench/run
-
-fuzz: ## Fuzzes decoder, markup and request parsing for a minute each.
-	fuzz/run
 
 size: ## Lines of code by room.
 	@find crates -name '*.rs' -not -path '*/target/*' | xargs wc -l | sort -n | tail -60
