@@ -186,7 +186,7 @@ pub struct Pair {
 }
 
 /// A message list, read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// All system and developer text, in order.
     pub system: Option<String>,

@@ -12,7 +12,8 @@ use protocol::translate::ChatEvent;
 use tokio::task::JoinHandle;
 
 use super::background;
-use super::start::{Started, breaker_limits, fault, rest_lengths, settlement};
+use super::settle::settle;
+use super::start::Started;
 use super::stream::{EventStream, Pulled};
 use super::{ChatError, Receipt, Shared};
 use crate::accounts::{Lease, Settlement};
@@ -22,7 +23,7 @@ use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::store::conversations::Place;
 use crate::telemetry::StreamGuard;
-use crate::upstream::{Blame, UpstreamError, Verdict};
+use crate::upstream::UpstreamError;
 
 /// A visible event that waits to be written.
 pub(crate) enum OwnedEvent {
@@ -224,31 +225,4 @@ impl Answer {
             self.record.metrics().unknown_frames(unknown);
         }
     }
-}
-
-/// Settles an attempt that failed, for the account and for the exit; answers whether the account was charged.
-pub(super) fn settle(
-    shared: &Arc<Shared>,
-    lease: Lease,
-    verdict: Verdict,
-    may_charge: bool,
-    settings: &Settings,
-    request: &str,
-) -> bool {
-    match verdict.blame {
-        Blame::Exit => shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings)),
-        // May have happened on the way as well as upstream.
-        Blame::Failure => shared.exit.undecided(),
-        // The upstream itself spoke, so the way out works.
-        _ => shared.exit.success(),
-    }
-    let (credential, mode) = (lease.credential().clone(), lease.mode().to_owned());
-    let fault = fault(verdict.blame).filter(|_| may_charge);
-    let lengths = rest_lengths(settings);
-    lease.settle(fault.map_or(Settlement::Blameless, |fault| settlement(fault, &lengths, request)));
-    if let Blame::RateLimited { .. } = verdict.blame {
-        // After the account has been charged, for the answer refines the rest.
-        background::check_quota(shared, credential, mode);
-    }
-    fault.is_some()
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::bind::share_ahead;
-use super::start::rest_lengths;
+use super::settle::rest_lengths;
 use crate::conversations::Plan;
 use crate::settings::ShareMode;
 use crate::store::conversations::Place;

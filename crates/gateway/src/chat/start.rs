@@ -7,15 +7,16 @@ use protocol::failure::FailureKind;
 use protocol::translate::{ChatEvent, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
 
-use super::answer::{Answer, OwnedEvent, settle};
+use super::answer::{Answer, OwnedEvent};
 use super::bind::{Binding, bind};
+use super::settle::settle;
 use super::stream::{EventStream, Pulled, StreamContext};
 use super::{Ask, ChatError, ChatService};
-use crate::accounts::{Fault, Lease, RestLengths, Settlement};
+use crate::accounts::Lease;
 use crate::audit::RequestRecord;
 use crate::conversations::Plan;
 use crate::settings::Settings;
-use crate::upstream::{Blame, BreakerLimits, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
+use crate::upstream::{Blame, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
 
 /// What this request has tried.
 #[derive(Default)]
@@ -34,16 +35,16 @@ impl ChatService {
     /// Starts a turn; returns with the first visible event, or with the reason why there is none.
     pub(crate) async fn start(
         &self,
-        ask: Ask,
+        mut ask: Ask,
         mut record: RequestRecord,
     ) -> Result<Answer, (ChatError, RequestRecord)> {
-        match self.try_start(&ask, &mut record).await {
+        match self.try_start(&mut ask, &mut record).await {
             Ok(started) => Ok(Answer::new(Arc::clone(&self.shared), started, record)),
             Err(error) => Err((error, record)),
         }
     }
 
-    async fn try_start(&self, ask: &Ask, record: &mut RequestRecord) -> Result<Started, ChatError> {
+    async fn try_start(&self, ask: &mut Ask, record: &mut RequestRecord) -> Result<Started, ChatError> {
         let shared = &self.shared;
         let settings = shared.settings.current();
         if shared.conversations.cannot_store() {
@@ -82,12 +83,12 @@ impl ChatService {
         }
     }
 
-    async fn plan(&self, ask: &Ask, settings: &Settings, record: &mut RequestRecord) -> Result<Plan, ChatError> {
+    async fn plan(&self, ask: &mut Ask, settings: &Settings, record: &mut RequestRecord) -> Result<Plan, ChatError> {
         let asks_nothing = ask.history.last.as_ref().is_some_and(|user| user.text.trim().is_empty());
         if asks_nothing {
             return Err(ChatError::NothingAsked);
         }
-        let history = ask.history.clone();
+        let history = std::mem::take(&mut ask.history);
         let planned = self.shared.conversations.plan(&ask.key_id, &ask.wanted, history, settings.conversation_ttl);
         let plan = planned.await?;
         record.row.conversation_id = Some(plan.conversation_id.clone());
@@ -243,40 +244,6 @@ async fn first_events(
             Pulled::Failed(error) => return Err(error),
         }
     }
-}
-
-/// The charge a verdict asks for; `None` when the account is not to blame.
-pub(super) fn fault(blame: Blame) -> Option<Fault> {
-    match blame {
-        Blame::Nobody | Blame::Exit => None,
-        Blame::RateLimited { quota_left } => Some(Fault::RateLimited { quota_left }),
-        Blame::CredentialDead => Some(Fault::CredentialDead),
-        Blame::UserBlocked => Some(Fault::UserBlocked),
-        Blame::ModeUnavailable => Some(Fault::ModeUnavailable),
-        Blame::Failure => Some(Fault::Failure),
-    }
-}
-
-pub(super) fn rest_lengths(settings: &Settings) -> RestLengths {
-    let seconds = |value: u64| i64::try_from(value).unwrap_or(i64::MAX / 1_000_000);
-    RestLengths {
-        quota_left: seconds(settings.cooldown_quota_left),
-        quota_gone: seconds(settings.cooldown_quota_gone),
-        failures: seconds(settings.cooldown_failures),
-        failures_in_a_row: seconds(settings.failures_before_cooldown),
-    }
-}
-
-pub(super) fn breaker_limits(settings: &Settings) -> BreakerLimits {
-    BreakerLimits {
-        accounts: usize::try_from(settings.exit_breaker_accounts).unwrap_or(usize::MAX),
-        window: settings.exit_breaker_window,
-        rest: settings.exit_breaker_rest,
-    }
-}
-
-pub(super) fn settlement<'a>(fault: Fault, lengths: &'a RestLengths, request: &'a str) -> Settlement<'a> {
-    Settlement::Charged { fault, lengths, request }
 }
 
 fn milliseconds(since: Instant) -> u64 {
