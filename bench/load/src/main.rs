@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -69,6 +70,9 @@ struct Hold {
     target: Target,
     #[arg(long)]
     streams: usize,
+    /// How many are being opened at a time: what is measured is an idle stream, not the rush to open it.
+    #[arg(long, default_value_t = 64)]
+    opening: usize,
 }
 
 #[tokio::main]
@@ -122,8 +126,10 @@ async fn run_load(load: Load) -> Result<(), Error> {
 #[expect(clippy::print_stdout, reason = "the script waits for this line")]
 async fn run_hold(hold: Hold) -> Result<(), Error> {
     let open = Arc::new(AtomicUsize::new(0));
+    let opening = Arc::new(Semaphore::new(hold.opening));
     for number in 0..hold.streams {
         let (open, target) = (Arc::clone(&open), hold.target.clone());
+        let permit = Arc::clone(&opening).acquire_owned().await?;
         tokio::spawn(async move {
             let mut connection = connect(&target.address).await?;
             let mut body = connection.send_request(request(&target, number)?).await?.into_body();
@@ -133,6 +139,7 @@ async fn run_hold(hold: Hold) -> Result<(), Error> {
                     seen.extend_from_slice(data);
                     if has_token(&seen, target.form) {
                         open.fetch_add(1, Ordering::Relaxed);
+                        drop(permit);
                         break;
                     }
                 }
@@ -143,9 +150,6 @@ async fn run_hold(hold: Hold) -> Result<(), Error> {
             }
             Ok::<_, Error>(())
         });
-        if number % 200 == 199 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
     for _ in 0..600 {
         if open.load(Ordering::Relaxed) == hold.streams {

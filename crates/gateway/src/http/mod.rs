@@ -13,6 +13,7 @@ mod health;
 mod openai;
 pub(crate) mod request_id;
 mod serve;
+mod streamed;
 
 use std::convert::Infallible;
 use std::net::IpAddr;

@@ -2,24 +2,31 @@
 //!
 //! Each worker is a thread with a runtime of its own, and a connection stays on its worker together with everything upstream
 //! that it causes. A token then wakes one thread and never crosses to another, which halves what relaying it costs.
-//! Connections are hyper's own HTTP/1.1, which take half the memory of the framework's.
+//! Connections are hyper's own HTTP/1.1, which take half the memory of the framework's; for the time of a long answer there is
+//! none at all ([`streamed`]).
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Poll, ready};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Front;
+use super::streamed::{self, Asked, HandedOver, Handover, Socket};
 
 /// Connections that may wait to be accepted. The usual 128 loses some of a burst of 200, and they come back a second later.
 const BACKLOG: u32 = 4_096;
@@ -156,29 +163,86 @@ async fn connection(
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Without it small pieces wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        front.clone().answer(request.map(axum::body::Body::new), peer.ip())
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // The hard end always comes with the soft one, so that a running connection watches one thing only.
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = soft.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                biased;
-                ended = connection.as_mut() => ended,
-                () = hard.cancelled() => return,
-            }
+    let mut socket = Socket::new(stream);
+    loop {
+        let handover = Handover::default();
+        let service = {
+            let (front, handover) = (front.clone(), handover.clone());
+            service_fn(move |request: http::Request<Incoming>| {
+                let (front, handover, asked) = (front.clone(), handover.clone(), Asked::of(&request));
+                async move {
+                    let response = front.answer(request.map(Body::new), peer.ip()).await?;
+                    Ok::<_, Infallible>(handover.pass(asked, response).await)
+                }
+            })
+        };
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        // Boxed, so that a connection that has handed over takes no more room for it.
+        let connection = Box::new(builder.serve_connection(socket, service));
+        let Some((handed_over, returned)) = run(connection, &handover, &soft, &hard).await else { return };
+        let sent = tokio::select! {
+            biased;
+            sent = streamed::send(handed_over, returned) => sent,
+            () = hard.cancelled() => return,
+        };
+        match sent {
+            Ok(Some(returned)) if !soft.is_cancelled() => socket = returned,
+            Ok(Some(returned)) => return returned.close().await,
+            Ok(None) => return,
+            Err(error) => return told(&error),
         }
-    };
-    if let Err(error) = ended {
-        // Clients leave all the time.
-        tracing::debug!(error = %error, "a connection ended with an error");
     }
+}
+
+/// Runs a server connection until it has ended, or hands an answer over together with the socket.
+async fn run<S>(
+    mut connection: Box<http1::Connection<Socket, S>>,
+    handover: &Handover,
+    soft: &CancellationToken,
+    hard: &CancellationToken,
+) -> Option<(HandedOver, Socket)>
+where
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (mut soft, mut hard) = (std::pin::pin!(soft.cancelled()), std::pin::pin!(hard.cancelled()));
+    let mut going_down = false;
+    let ended = std::future::poll_fn(|context| {
+        loop {
+            let polled = Pin::new(&mut *connection).poll(context);
+            if let Some(handed_over) = handover.take() {
+                return Poll::Ready(Ok(Some(handed_over)));
+            }
+            if let Poll::Ready(ended) = polled {
+                return Poll::Ready(ended.map(|()| None));
+            }
+            // The hard end always comes with the soft one, so that a running connection watches one thing only.
+            if going_down {
+                ready!(hard.as_mut().poll(context));
+                return Poll::Ready(Ok(None));
+            }
+            ready!(soft.as_mut().poll(context));
+            going_down = true;
+            Pin::new(&mut *connection).graceful_shutdown();
+        }
+    });
+    match ended.await {
+        Ok(handed_over) => {
+            let handed_over = handed_over?;
+            let parts = connection.into_parts();
+            let mut socket = parts.io;
+            socket.put_back(parts.read_buf);
+            Some((handed_over, socket))
+        }
+        Err(error) => {
+            told(&error);
+            None
+        }
+    }
+}
+
+/// Clients leave all the time.
+fn told(error: &impl std::error::Error) {
+    tracing::debug!(error = %error, "a connection ended with an error");
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod bad_input;
+mod connections;
 mod conversations;
 mod durability;
 mod endings;

@@ -138,13 +138,18 @@ impl Connection {
 
     /// Reads until what has come holds `wanted`; panics when the other side ends before.
     pub(crate) async fn read_until(&mut self, wanted: &str) {
-        let mut piece = vec![0; 16 * 1024];
         while !self.text().contains(wanted) {
-            let reading = tokio::time::timeout(Duration::from_secs(10), self.stream.read(&mut piece));
-            let count = reading.await.unwrap_or_else(|_| panic!("{wanted:?} never came")).unwrap();
-            assert!(count > 0, "ended before {wanted:?}: {}", self.text());
-            self.read.extend_from_slice(&piece[..count]);
+            self.read_more().await;
         }
+    }
+
+    /// Reads what comes next; panics when nothing does.
+    pub(crate) async fn read_more(&mut self) {
+        let mut piece = vec![0; 16 * 1024];
+        let reading = tokio::time::timeout(Duration::from_secs(10), self.stream.read(&mut piece));
+        let count = reading.await.unwrap_or_else(|_| panic!("nothing follows: {}", self.text())).unwrap();
+        assert!(count > 0, "ended after: {}", self.text());
+        self.read.extend_from_slice(&piece[..count]);
     }
 
     /// Reads until the other side ends, in order or not.

@@ -21,6 +21,7 @@ use crate::http::caller::authenticate;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
+use crate::http::streamed::LongAnswer;
 use crate::keys::ApiKey;
 use crate::settings::Settings;
 
@@ -143,6 +144,7 @@ async fn answer(
 
 fn event_stream(body: AnswerStream) -> Response {
     let mut response = Body::new(body).into_response();
+    response.extensions_mut().insert(LongAnswer);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
