@@ -26,9 +26,6 @@ pub(super) struct Entry {
     pub(super) in_flight: u32,
     /// Order of use: smaller was used longer ago.
     pub(super) used: u64,
-    /// Under which key the ready sets hold the account now, and which of them (one bit per mode).
-    pub(super) indexed: (u32, u64),
-    pub(super) indexed_in: u64,
     /// The deadline under which the account is to be looked at again.
     pub(super) wakes_at: Option<i64>,
 }
@@ -75,8 +72,6 @@ impl Entry {
             probation: false,
             in_flight: 0,
             used: 0,
-            indexed: (0, 0),
-            indexed_in: 0,
             wakes_at: None,
         }
     }
@@ -132,6 +127,15 @@ impl Entry {
     /// Whether the choice may fall on the account in `mode`.
     pub(super) fn is_ready(&self, mode: &str, now: i64) -> bool {
         self.can_serve(mode, now) && !(self.probation && self.in_flight > 0)
+    }
+
+    /// For which of `modes` the choice may fall on the account, one bit each.
+    pub(super) fn ready_modes(&self, modes: &[String], now: i64) -> u64 {
+        if self.rests.is_empty() {
+            return if self.is_ready("", now) { (1 << modes.len()) - 1 } else { 0 };
+        }
+        let ready = modes.iter().enumerate().filter(|(_, mode)| self.is_ready(mode, now));
+        ready.fold(0, |bits, (position, _)| bits | 1 << position)
     }
 
     /// Starts a rest unless one of the same scope lasts longer: requests that ran at the same time end in any order.

@@ -1,14 +1,15 @@
 //! The account pool: who serves a request, who rests, for how long and why.
 //!
 //! Everything is in memory behind one lock that is never held across an `await`; the database is written behind, so a restart
-//! forgets nothing. Choosing costs the same with ten accounts and with a hundred thousand: for every mode there is an ordered
-//! set of the accounts that can serve it now, and rests end by deadline, without a timer per account.
+//! forgets nothing. Choosing costs the same with ten accounts and with a hundred thousand ([`ready`]), and rests end by
+//! deadline, without a timer per account.
 
 mod choose;
 mod edit;
 mod entry;
 mod lease;
 mod quota;
+mod ready;
 mod rest;
 mod view;
 
