@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::drift::Specimen;
 use crate::failure::Failure;
 
 /// One thing the upstream said.
@@ -40,6 +41,13 @@ pub enum GrokEvent<'a> {
     ToolResult(ToolResult),
     /// Something the text refers to by id.
     Card(Card),
+    /// The text refers to a card here, at the end of what was told of it: the place of a tag, in a dialect without tags.
+    CardPlace {
+        /// The card, told before.
+        id: Cow<'a, str>,
+    },
+    /// In this stream a card may come after the tag that names it, so text waits behind such a tag.
+    CardsComeLate,
     /// Progress of a generated image that has no card.
     Image(ImageProgress),
     /// How the upstream's own page would lay the answer out; names the agents.
@@ -65,8 +73,10 @@ pub enum GrokEvent<'a> {
     Heartbeat,
     /// Something that is not known, named so that drift can be counted.
     Unknown {
-        /// The member's name.
+        /// What it is and what it calls itself.
         kind: Cow<'a, str>,
+        /// The thing itself, of which only the shape can be seen.
+        specimen: Specimen<'a>,
     },
 }
 

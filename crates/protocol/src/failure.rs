@@ -152,18 +152,98 @@ pub fn classify_status(code: Option<&str>, message: &str) -> Failure {
 
 /// Judges a stream error: its words and the name of its detail member, if it has one (UPSTREAM.md 8.4).
 pub fn classify_stream_error(message: &str, detail: Option<&str>) -> Failure {
-    let kind = match detail {
-        Some("usageLimitReached" | "usagePoolExhausted") => FailureKind::RateLimited { quota_left: Some(false) },
-        Some("concurrencyLimit") => FailureKind::RateLimited { quota_left: Some(true) },
-        Some("globalRateLimit") => FailureKind::RateLimited { quota_left: None },
-        Some("modelNotAvailable") => FailureKind::ModelUnavailable,
-        Some("beyondContextLength" | "userPromptTooLong") => rejected(Rejection::TooLong),
-        Some("attachmentModerated" | "contentModerated") => rejected(Rejection::Moderated),
-        Some(name) if name.starts_with("attachment") => rejected(Rejection::Attachment),
-        Some(_) => FailureKind::Unavailable,
-        None => judge_words(&message.to_ascii_lowercase(), None).unwrap_or(FailureKind::Unavailable),
+    match detail {
+        Some(name) => classify_named(name, message),
+        None => {
+            let kind = judge_words(&message.to_ascii_lowercase(), None).unwrap_or(FailureKind::Unavailable);
+            failure(kind, message, None)
+        }
+    }
+}
+
+/// Judges an error that has a name: a stream error's detail, or a code of the WebSocket dialect, in camel or snake case
+/// (UPSTREAM.md 8.4, 16.11). A name that says nothing leaves it to the words, and to the name read as words.
+pub fn classify_named(name: &str, message: &str) -> Failure {
+    let kind = judge_name(name)
+        .or_else(|| judge_words(&message.to_ascii_lowercase(), Some(name)))
+        .or_else(|| judge_words(&name.to_ascii_lowercase(), Some(name)))
+        .or_else(|| judge_words(&name.to_ascii_lowercase().replace(['_', '-'], " "), None))
+        .or_else(|| judge_code(Some(name)))
+        .unwrap_or(FailureKind::Unavailable);
+    failure(kind, message, Some(name.to_owned()))
+}
+
+/// What the names of 8.4 and 16.11 stand for. `None`: not known.
+fn judge_name(name: &str) -> Option<FailureKind> {
+    let kind = match camel_case(name).as_str() {
+        "usageLimitReached" | "usagePoolExhausted" => FailureKind::RateLimited { quota_left: Some(false) },
+        "concurrencyLimit" => FailureKind::RateLimited { quota_left: Some(true) },
+        "globalRateLimit" | "rateLimited" => FailureKind::RateLimited { quota_left: None },
+        "modelNotAvailable" => FailureKind::ModelUnavailable,
+        "beyondContextLength" | "userPromptTooLong" => rejected(Rejection::TooLong),
+        "attachmentModerated" | "contentModerated" => rejected(Rejection::Moderated),
+        "attachmentImageTooLarge" | "attachmentFileTooLarge" | "attachmentTooManyPages" | "attachmentLoadFailed" => {
+            rejected(Rejection::Attachment)
+        }
+        "antiBot" => FailureKind::Exit(ExitTrouble::AntiBot),
+        "conversationNotFound" => FailureKind::NotFound,
+        // We spoke wrongly, and would with every account.
+        "invalidEnvelope" => rejected(Rejection::BadRequest),
+        "systemKillSwitch" | "internalError" | "requestCancelled" | "renderPerMessageLimitExceeded" => {
+            FailureKind::Unavailable
+        }
+        other if is_harmless_by_nature(other) => FailureKind::Unavailable,
+        other if other.starts_with("attachment") => rejected(Rejection::Attachment),
+        _ => return None,
     };
-    failure(kind, message, detail.map(str::to_owned))
+    Some(kind)
+}
+
+/// Troubles of one tool or one picture: the answer goes on without it.
+pub(crate) fn is_harmless_by_nature(name: &str) -> bool {
+    matches!(camel_case(name).as_str(), "toolCallFailed" | "renderToolFailed" | "renderToolRateLimited")
+}
+
+/// Whether an error's name is one that was seen before; others are counted as drift.
+pub(crate) fn is_known_name(name: &str) -> bool {
+    judge_name(name).is_some() || judge_code(Some(name)).is_some() || is_grpc_code(name) || name == "content-moderated"
+}
+
+/// The codes of gRPC as numbers or words (UPSTREAM.md 1).
+fn is_grpc_code(code: &str) -> bool {
+    const WORDS: [&str; 17] = [
+        "ok",
+        "cancelled",
+        "unknown",
+        "invalid_argument",
+        "deadline_exceeded",
+        "not_found",
+        "already_exists",
+        "permission_denied",
+        "resource_exhausted",
+        "failed_precondition",
+        "aborted",
+        "out_of_range",
+        "unimplemented",
+        "internal",
+        "unavailable",
+        "data_loss",
+        "unauthenticated",
+    ];
+    code.parse::<usize>().is_ok_and(|number| number < WORDS.len())
+        || WORDS.contains(&code.to_ascii_lowercase().as_str())
+}
+
+fn camel_case(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut words = name.split('_');
+    camel.push_str(words.next().unwrap_or_default());
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
 }
 
 fn rejected(reason: Rejection) -> FailureKind {

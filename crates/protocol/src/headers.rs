@@ -35,6 +35,18 @@ pub fn browser_headers(values: HeaderValues<'_>) -> [(&'static str, Cow<'_, str>
     ]
 }
 
+/// The headers of the WebSocket's upgrade without cookies and without those of the handshake itself (UPSTREAM.md 16.1). The
+/// upgrade takes no `x-statsig-id`.
+pub fn upgrade_headers(user_agent: &str) -> [(&'static str, Cow<'_, str>); 5] {
+    [
+        ("accept-language", "en-US,en;q=0.9".into()),
+        ("cache-control", "no-cache".into()),
+        ("origin", ORIGIN.into()),
+        ("pragma", "no-cache".into()),
+        ("user-agent", user_agent.into()),
+    ]
+}
+
 /// The value a browser sends for `x-statsig-id` when the page's own code for it fails: an error text in base64
 /// (UPSTREAM.md 2.3). The text names a property; the caller's randomness chooses it.
 pub fn statsig_error_form(random: [u8; 10]) -> String {
@@ -65,6 +77,15 @@ fn base64(bytes: &[u8]) -> String {
 /// among those is taken for `cf_clearance`. Account cookies and what cannot stand in a header are left out of the owner's text:
 /// they would override the account, or end the header.
 pub fn cookie_header(sso: &str, clearance_cookies: &str) -> String {
+    cookie_line(sso, clearance_cookies, None)
+}
+
+/// The cookie line of the WebSocket's upgrade, which names the account too (UPSTREAM.md 16.1).
+pub fn upgrade_cookie_header(sso: &str, clearance_cookies: &str, user_id: &str) -> String {
+    cookie_line(sso, clearance_cookies, Some(user_id))
+}
+
+fn cookie_line(sso: &str, clearance_cookies: &str, user_id: Option<&str>) -> String {
     let mut line = format!("sso={sso}; sso-rw={sso}");
     for cookie in clearance_cookies.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()) {
         if !cookie.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
@@ -72,12 +93,22 @@ pub fn cookie_header(sso: &str, clearance_cookies: &str) -> String {
         }
         match cookie.split_once('=').map(|(name, _)| name.trim()) {
             Some("" | "sso" | "sso-rw") => continue,
+            Some("x-userid") if user_id.is_some() => continue,
             Some(_) => line.push_str("; "),
             None => line.push_str("; cf_clearance="),
         }
         line.push_str(cookie);
     }
+    if let Some(id) = user_id.map(str::trim).filter(|id| is_cookie_value(id)) {
+        line.push_str("; x-userid=");
+        line.push_str(id);
+    }
     line
+}
+
+fn is_cookie_value(value: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    !value.is_empty() && value.bytes().all(is_allowed)
 }
 
 /// Longest credential that is accepted; the real ones are a few hundred bytes.
@@ -128,7 +159,7 @@ pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
     if value.contains(char::is_whitespace) {
         return Err(CredentialError::InnerWhitespace);
     }
-    if !value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')) {
+    if !is_cookie_value(value) {
         return Err(CredentialError::ForbiddenCharacter);
     }
     Ok(value.to_owned())
@@ -201,6 +232,21 @@ mod tests {
             "sso=T; sso-rw=T; cf_clearance=c; __cf_bm=b=b"
         );
         assert_eq!(cookie_header("T", "bare-clearance"), "sso=T; sso-rw=T; cf_clearance=bare-clearance");
+    }
+
+    #[test]
+    fn the_upgrade_names_the_account_and_carries_no_statsig_id() {
+        assert_eq!(upgrade_cookie_header("T", "", "u-1"), "sso=T; sso-rw=T; x-userid=u-1");
+        assert_eq!(
+            upgrade_cookie_header("T", "x-userid=other; cf_clearance=c", " u-1 "),
+            "sso=T; sso-rw=T; cf_clearance=c; x-userid=u-1"
+        );
+        assert_eq!(cookie_header("T", "x-userid=other"), "sso=T; sso-rw=T; x-userid=other");
+        for odd in ["", "a;b", "a\r\nb", "ü"] {
+            assert_eq!(upgrade_cookie_header("T", "", odd), "sso=T; sso-rw=T", "{odd:?}");
+        }
+        let names = upgrade_headers("Agent/1").map(|(name, _)| name);
+        assert_eq!(names, ["accept-language", "cache-control", "origin", "pragma", "user-agent"]);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! The crate knows no network, clock or randomness. An answer runs through it like this:
 //!
 //! ```text
-//! upstream bytes ─ frame ─► object ─ rest::decode ─► GrokEvent ─ translate ─► ChatEvent ─ openai ─► client bytes
+//! upstream bytes ─ frame ─► object ─ rest::decode ───┐
+//! upstream messages ───────────── socket::Session ─┴► GrokEvent ─ translate ─► ChatEvent ─ openai ─► client bytes
 //! ```
 //!
 //! [`event::GrokEvent`] is where dialects end: nothing behind it knows how the upstream spelled things.
 //! [`translate::ChatEvent`] is where the upstream ends: nothing behind it knows Grok.
 
+pub mod drift;
 pub mod event;
 pub mod failure;
 pub mod frame;
@@ -18,6 +20,8 @@ mod lenient;
 pub mod markup;
 pub mod model;
 pub mod openai;
+mod payload;
 pub mod rest;
+pub mod socket;
 pub mod translate;
 pub mod turn;

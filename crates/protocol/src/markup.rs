@@ -120,6 +120,13 @@ impl MarkupScanner {
         }
     }
 
+    /// Something other than text stands here: what only may have been the beginning of a tag is text. Inside a tag nothing changes.
+    pub fn interrupt(&mut self, mut event: impl FnMut(MarkupEvent<'_>)) {
+        if matches!(self.state, State::Name) && beginning(&self.held).is_none() {
+            self.release(&mut event);
+        }
+    }
+
     /// End of the text: what only may have been a tag is released, what was one and is not closed is dropped.
     pub fn finish(&mut self, mut event: impl FnMut(MarkupEvent<'_>)) {
         match self.state {

@@ -5,7 +5,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
+use crate::failure::{Failure, FailureKind};
 use crate::lenient::{Flag, Number, Text};
 
 /// An answer that could not be used; says what was missing.
@@ -173,6 +175,40 @@ pub fn stored_answer_frame(body: &[u8]) -> Result<String, ReadError> {
         }
     }
     Err(ReadError::missing("load-responses", "finished answer"))
+}
+
+/// Whose account a cookie is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// A living one.
+    Known {
+        /// The account's id at the upstream.
+        user_id: String,
+    },
+    /// The upstream disowns it, whatever ids stand in the answer.
+    Refused(Failure),
+}
+
+/// Reads the answer of [`super::account`] (UPSTREAM.md 12).
+pub fn read_account(body: &[u8]) -> Result<Account, ReadError> {
+    let answer: Map<String, Value> = read("session", body)?;
+    let answer = Value::Object(answer);
+    let text = |place: &str| answer.pointer(place)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+    for status in ["/status", "/session/status", "/user/status"].into_iter().filter_map(text) {
+        let status = status.to_ascii_lowercase();
+        let kind = match status.as_str() {
+            "unauthenticated" => FailureKind::CredentialDead,
+            "blocked" => FailureKind::UserBlocked,
+            _ => continue,
+        };
+        let message = format!("the upstream calls this session {status}");
+        return Ok(Account::Refused(Failure { kind, message, code: Some(status) }));
+    }
+    // Not `/session/id`: that is the session's own.
+    let places =
+        ["/session/userId", "/session/user_id", "/user/id", "/user/userId", "/user/sub", "/userId", "/id", "/sub"];
+    let user_id = places.into_iter().find_map(text).ok_or_else(|| ReadError::missing("session", "user id"))?;
+    Ok(Account::Known { user_id: user_id.to_owned() })
 }
 
 /// What is left of a mode. A figure the upstream does not tell is `None`, never zero.

@@ -17,7 +17,7 @@ pub(super) struct Frame<'a> {
     pub(super) token: Option<Cow<'a, str>>,
     pub(super) is_thinking: bool,
     pub(super) is_soft_stop: bool,
-    pub(super) tag: Tag,
+    pub(super) tag: Tag<'a>,
     pub(super) step: Option<i64>,
     pub(super) rollout: Option<Cow<'a, str>>,
     pub(super) response_id: Option<Cow<'a, str>>,
@@ -25,34 +25,42 @@ pub(super) struct Frame<'a> {
     pub(super) side_by_side_index: Option<i64>,
     /// Payloads in the order in which they came; `Vec` does not allocate for the usual text frame.
     pub(super) payloads: Vec<(Payload, &'a RawValue)>,
-    pub(super) unknown: Vec<Cow<'a, str>>,
+    /// Members that are not known, and levels that are no objects.
+    pub(super) unknown: Vec<(Cow<'a, str>, Option<&'a RawValue>)>,
 }
 
 /// `messageTag` (UPSTREAM.md 5.7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Tag {
-    /// `final`, absent, or a tag that is not known: `isThinking` decides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Tag<'a> {
+    /// `final` or absent: `isThinking` decides.
     #[default]
     Plain,
     Header,
     Summary,
     ToolCall,
     ToolResult,
+    /// As plain.
+    Unknown(Cow<'a, str>),
 }
 
-impl Tag {
-    fn read(tag: &str) -> Self {
-        match tag {
+impl<'a> Tag<'a> {
+    fn read(tag: Cow<'a, str>) -> Self {
+        match tag.as_ref() {
+            "final" | "" => Self::Plain,
             "header" => Self::Header,
             "summary" => Self::Summary,
             "tool_usage_card" => Self::ToolCall,
             "raw_function_result" | "tool_partial_output" => Self::ToolResult,
-            _ => Self::Plain,
+            _ => Self::Unknown(tag),
         }
     }
 
+    pub(super) fn is_tool_call(&self) -> bool {
+        *self == Self::ToolCall
+    }
+
     /// Text under a tool's tag is never shown: it may hold drafts of other agents.
-    pub(super) fn is_tool(self) -> bool {
+    pub(super) fn is_tool(&self) -> bool {
         matches!(self, Self::ToolCall | Self::ToolResult)
     }
 }
@@ -218,7 +226,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
                 Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::IsSoftStop => frame.is_soft_stop = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::MessageTag => {
-                    frame.tag = members.next_value::<Text<'de>>()?.0.map_or(Tag::Plain, |tag| Tag::read(&tag));
+                    frame.tag = members.next_value::<Text<'de>>()?.0.map_or(Tag::Plain, Tag::read);
                 }
                 Member::MessageStepId => frame.step = members.next_value::<Number>()?.whole(),
                 Member::RolloutId => frame.rollout = members.next_value::<Text<'de>>()?.filled(),
@@ -235,8 +243,8 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
                     members.next_value::<IgnoredAny>()?;
                 }
                 Member::Unknown(name) => {
-                    members.next_value::<IgnoredAny>()?;
-                    frame.unknown.push(name);
+                    let value = members.next_value::<&'de RawValue>()?;
+                    frame.unknown.push((name, Some(value)));
                 }
             }
         }
@@ -281,7 +289,7 @@ impl Members<'_, '_> {
             Level::Result => "result",
             Level::Response => "response",
         };
-        self.frame.unknown.push(Cow::Borrowed(name));
+        self.frame.unknown.push((Cow::Borrowed(name), None));
         Ok(())
     }
 }

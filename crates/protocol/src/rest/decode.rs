@@ -6,7 +6,10 @@ use serde_json::value::RawValue;
 
 use super::chunk::{Frame, Payload, Tag};
 use super::payload;
+use crate::drift::unknown;
 use crate::event::{Channel, GrokEvent, Severity, ToolCall};
+use crate::failure::is_known_name;
+use crate::payload::{cards, layout, tool_usage_card};
 
 /// Decodes one REST frame, whichever envelope it came in; every member of a chunk is reported. Never fails: what is not known is
 /// [`GrokEvent::Unknown`] with its name.
@@ -14,14 +17,17 @@ use crate::event::{Channel, GrokEvent, Severity, ToolCall};
 /// Ids come first and failures last, so that whoever reads in order knows what a text belongs to and has it before the end.
 pub fn decode(frame: &str, mut event: impl FnMut(GrokEvent<'_>)) {
     match serde_json::from_str::<Frame<'_>>(frame) {
-        Ok(frame) => report(frame, &mut event),
-        Err(_) => event(GrokEvent::Unknown { kind: Cow::Borrowed("malformed") }),
+        Ok(read) => report(read, frame, &mut event),
+        Err(_) => event(unknown("", Cow::Borrowed("malformed"), frame)),
     }
 }
 
-fn report(mut frame: Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
-    for kind in frame.unknown.drain(..) {
-        event(GrokEvent::Unknown { kind });
+fn report(mut frame: Frame<'_>, whole: &str, event: &mut impl FnMut(GrokEvent<'_>)) {
+    for (name, value) in frame.unknown.drain(..) {
+        event(unknown("", name, value.map_or(whole, RawValue::get)));
+    }
+    if let Tag::Unknown(tag) = &frame.tag {
+        event(unknown("tag:", Cow::Borrowed(tag), whole));
     }
     // The second of two alternatives: the first one alone is the answer.
     if frame.side_by_side_index.is_some_and(|index| index > 0) {
@@ -44,6 +50,9 @@ fn report(mut frame: Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
         event(GrokEvent::SoftStop);
     }
     for (payload, value) in failures {
+        if let Some(name) = payload::error_name(value).filter(|name| !is_known_name(name)) {
+            event(unknown("error:", Cow::Owned(name), value.get()));
+        }
         event(failure_event(payload, value));
     }
 }
@@ -66,13 +75,13 @@ fn report_payload(frame: &mut Frame<'_>, payload: Payload, value: &RawValue, eve
             result.id = frame.tool_card_id.as_deref().map(str::to_owned);
             event(GrokEvent::ToolResult(result));
         }),
-        Payload::CardAttachment | Payload::CardAttachments => payload::cards(value).map(|cards| {
+        Payload::CardAttachment | Payload::CardAttachments => cards(value).map(|cards| {
             for card in cards {
                 event(GrokEvent::Card(card));
             }
         }),
         Payload::StreamingImage => payload::streaming_image(value).map(|image| event(GrokEvent::Image(image))),
-        Payload::UiLayout => payload::layout(value).map(|(name, rollouts)| event(GrokEvent::Layout { name, rollouts })),
+        Payload::UiLayout => layout(value).map(|(name, rollouts)| event(GrokEvent::Layout { name, rollouts })),
         Payload::LlmInfo => payload::model_hash(value).map(|hash| event(GrokEvent::ModelHash(hash))),
         Payload::KeepAlive => {
             event(GrokEvent::Heartbeat);
@@ -82,18 +91,18 @@ fn report_payload(frame: &mut Frame<'_>, payload: Payload, value: &RawValue, eve
         Payload::ToolUsageCard | Payload::TopLevelError | Payload::StreamError => Some(()),
     };
     if read.is_none() {
-        event(GrokEvent::Unknown { kind: Cow::Borrowed(payload::name(payload)) });
+        event(unknown("", Cow::Borrowed(payload::name(payload)), value.get()));
     }
 }
 
 /// A call comes as XML in the token, as an object, or as both; the object knows less, the XML may be cut (UPSTREAM.md 5.6).
 fn report_tool_call(frame: &mut Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
     let card = frame.payloads.iter().find(|(payload, _)| *payload == Payload::ToolUsageCard);
-    let structured = card.and_then(|(_, value)| payload::tool_usage_card(value));
-    if card.is_none() && frame.tag != Tag::ToolCall {
+    let structured = card.and_then(|(_, value)| tool_usage_card(value));
+    if card.is_none() && !frame.tag.is_tool_call() {
         return;
     }
-    let written = match (frame.tag, &frame.token) {
+    let written = match (&frame.tag, &frame.token) {
         (Tag::ToolCall, Some(token)) => payload::tool_usage_xml(token),
         _ => None,
     };

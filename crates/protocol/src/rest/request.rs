@@ -66,6 +66,11 @@ pub fn rate_limits(mode: &Mode) -> Route {
     Route::post("/rest/rate-limits".to_owned(), &body)
 }
 
+/// Asks whose account the cookie is.
+pub fn account() -> Route {
+    Route::get("/api/auth/session".to_owned())
+}
+
 /// Asks for the conversation's tree and for answers that are still being written.
 pub fn response_node(conversation: &str) -> Route {
     Route::get(conversation_path(conversation, "response-node?includeThreads=true"))
@@ -88,7 +93,7 @@ fn conversation_path(conversation: &str, rest: &str) -> String {
 }
 
 /// Makes an id safe to stand in a path, whoever it came from.
-fn path_segment(id: &str) -> String {
+pub(crate) fn path_segment(id: &str) -> String {
     // URL parsers resolve `..` and `%2e%2e` alike, so dots alone are escaped twice and name nothing.
     if !id.is_empty() && id.bytes().all(|byte| byte == b'.') {
         return "%252E".repeat(id.len());

@@ -76,6 +76,11 @@ impl Images {
         std::mem::take(&mut self.ready)
     }
 
+    /// Takes back what could not be written at once.
+    pub(super) fn give_back(&mut self, markdown: String) {
+        self.ready.push(markdown);
+    }
+
     /// Keeps an image of the stored answer until the stream has ended: a later frame may still withhold it.
     pub(super) fn keep_stored(&mut self, image: ImageProgress) {
         if self.stored.len() < IMAGES_LIMIT {

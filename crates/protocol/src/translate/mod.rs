@@ -10,6 +10,7 @@ mod visible;
 
 use std::collections::BTreeMap;
 
+use crate::drift::Specimen;
 use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, Severity, Source, StoredAnswer};
 use crate::failure::Failure;
 use crate::markup::MarkupScanner;
@@ -84,6 +85,10 @@ pub struct Translator {
     ids: AnswerIds,
     sources: Vec<Source>,
     unknown: BTreeMap<String, u64>,
+    /// A picture of the first thing of each unknown kind.
+    samples: BTreeMap<String, String>,
+    /// Cards had places without tags, so `raw` is not the text that the upstream stores.
+    has_places: bool,
 }
 
 impl Translator {
@@ -103,6 +108,8 @@ impl Translator {
             ids: AnswerIds::default(),
             sources: Vec::new(),
             unknown: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            has_places: false,
         }
     }
 
@@ -115,6 +122,7 @@ impl Translator {
         resumed.ids = previous.ids;
         resumed.sources = previous.sources;
         resumed.unknown = previous.unknown;
+        resumed.samples = previous.samples;
         resumed
     }
 
@@ -123,7 +131,7 @@ impl Translator {
         match event {
             GrokEvent::Text { channel: Channel::Final, text, .. } => self.visible_text(&text, out),
             GrokEvent::Text { channel, text, step, rollout } => {
-                if self.page.is_blank() {
+                if self.page.takes_reasoning() {
                     self.reasoning.text(channel, &text, step, rollout.as_deref(), out);
                 }
             }
@@ -132,23 +140,25 @@ impl Translator {
             GrokEvent::UserMessage { id } => set(&mut self.ids.user_message_id, &id),
             GrokEvent::Title(title) => set(&mut self.ids.title, &title),
             GrokEvent::ToolCall(call) => {
-                if self.page.is_blank() {
+                if self.page.takes_reasoning() {
                     self.reasoning.tool_call(&call, out);
                 }
             }
             GrokEvent::ToolResult(result) => {
-                if self.page.is_blank() {
+                if self.page.takes_reasoning() {
                     self.reasoning.tool_result(&result, out);
                 }
                 self.add_sources(result.sources);
             }
             GrokEvent::Card(card) => self.card(card, out),
+            GrokEvent::CardPlace { id } => self.card_place(&id, out),
+            GrokEvent::CardsComeLate => self.page.wait_for_cards(),
             GrokEvent::Image(image) => self.image(&image, out),
             GrokEvent::SoftStop => self.is_soft_stopped = true,
-            GrokEvent::Stored(stored) => self.stored_answer(*stored),
+            GrokEvent::Stored(stored) => self.stored_answer(*stored, out),
             GrokEvent::Failed(failure) => self.failed(Severity::Fatal, failure),
             GrokEvent::Warned(failure) => self.failed(Severity::Normal, failure),
-            GrokEvent::Unknown { kind } => self.count_unknown(&kind),
+            GrokEvent::Unknown { kind, specimen } => self.count_unknown(&kind, specimen),
             GrokEvent::Layout { .. } | GrokEvent::ModelHash(_) | GrokEvent::Heartbeat => {}
         }
     }
@@ -159,6 +169,7 @@ impl Translator {
         if self.page.is_blank() {
             self.reasoning.close(out);
         }
+        self.page.stop_waiting(out);
         self.add_missing_text(out);
         let page = &mut self.page;
         self.scanner.finish(|event| page.markup(event, out));
@@ -217,13 +228,18 @@ impl Translator {
         &self.unknown
     }
 
+    /// What the unknown kinds looked like, without anything that may be somebody's (see [`crate::drift`]).
+    pub fn samples(&self) -> &BTreeMap<String, String> {
+        &self.samples
+    }
+
     /// Pages and posts that the searches found, each once.
     pub fn sources(&self) -> &[Source] {
         &self.sources
     }
 
     fn visible_text(&mut self, text: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
-        if self.page.is_blank() {
+        if self.page.takes_reasoning() {
             // Thinking that comes after this is late and dropped, so nothing may be held back any longer.
             self.reasoning.close(out);
         }
@@ -239,17 +255,27 @@ impl Translator {
                 None => self.page.announce_image(),
             }
         }
-        self.page.add_card(card);
+        self.page.add_card(card, out);
+    }
+
+    fn card_place(&mut self, id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.has_places = true;
+        if self.page.takes_reasoning() {
+            self.reasoning.close(out);
+        }
+        let page = &mut self.page;
+        self.scanner.interrupt(|event| page.markup(event, out));
+        page.place(id, out);
     }
 
     fn image(&mut self, image: &ImageProgress, out: &mut impl FnMut(ChatEvent<'_>)) {
-        if self.page.is_blank() && image.is_last() {
+        if self.page.takes_reasoning() && image.is_last() {
             self.reasoning.close(out);
         }
         self.page.image(image, out);
     }
 
-    fn stored_answer(&mut self, stored: StoredAnswer<'_>) {
+    fn stored_answer(&mut self, stored: StoredAnswer<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         if let Some(id) = &stored.response_id {
             set(&mut self.ids.response_id, id);
         }
@@ -261,7 +287,7 @@ impl Translator {
         for error in stored.errors {
             self.failed(error.severity, error.failure);
         }
-        self.page.add_stored_images(stored.cards, &stored.generated_image_urls);
+        self.page.add_stored_images(stored.cards, &stored.generated_image_urls, out);
         self.add_sources(stored.sources);
         // A placeholder at the start has no message and ends nothing (UPSTREAM.md 5.9).
         if !stored.message.is_empty() {
@@ -274,7 +300,9 @@ impl Translator {
     /// then a tag that was cut in the stream simply goes on. Where they differ only in markup, the rendered texts are compared.
     fn add_missing_text(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
         let Some(stored) = self.stored.take() else { return };
-        if let Some(suffix) = stored.strip_prefix(self.raw.as_str()) {
+        if !self.has_places
+            && let Some(suffix) = stored.strip_prefix(self.raw.as_str())
+        {
             return self.visible_text(suffix, out);
         }
         let rendered = self.page.render_whole(&stored);
@@ -299,11 +327,12 @@ impl Translator {
         }
     }
 
-    fn count_unknown(&mut self, kind: &str) {
+    fn count_unknown(&mut self, kind: &str, specimen: Specimen<'_>) {
         if let Some(count) = self.unknown.get_mut(kind) {
             *count += 1;
         } else if self.unknown.len() < UNKNOWN_KINDS_LIMIT {
-            self.unknown.insert(kind.chars().take(64).collect(), 1);
+            self.unknown.insert(kind.to_owned(), 1);
+            self.samples.insert(kind.to_owned(), specimen.sample());
         }
     }
 }

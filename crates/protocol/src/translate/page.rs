@@ -26,6 +26,32 @@ pub(super) struct Page {
     is_behind_block: bool,
     /// Inside a fenced document nothing else may be written.
     is_in_document: bool,
+    /// Text behind a reference whose card is awaited. `None`: nothing is awaited.
+    waiting: Option<Box<Waiting>>,
+    /// Whether a reference waits for its card.
+    waits_for_cards: bool,
+}
+
+/// What cannot be written before a card has come.
+#[derive(Debug)]
+struct Waiting {
+    card_id: String,
+    behind: Vec<Held>,
+}
+
+/// A piece that waits.
+#[derive(Debug)]
+enum Held {
+    Text(String),
+    Reference(String),
+    DocumentStart {
+        title: String,
+        language: String,
+    },
+    DocumentText(String),
+    DocumentEnd,
+    /// Markdown of an image that became ready.
+    Image(String),
 }
 
 impl Page {
@@ -37,6 +63,8 @@ impl Page {
             cited: Vec::new(),
             is_behind_block: false,
             is_in_document: false,
+            waiting: None,
+            waits_for_cards: false,
         }
     }
 
@@ -54,6 +82,11 @@ impl Page {
         self.visible.text().is_empty()
     }
 
+    /// Whether reasoning may still be shown: the answer has not begun, not even with text that waits.
+    pub(super) fn takes_reasoning(&self) -> bool {
+        self.is_blank() && self.waiting.is_none()
+    }
+
     /// There is more than white space.
     pub(super) fn has_content(&self) -> bool {
         !self.visible.text().trim().is_empty()
@@ -63,24 +96,79 @@ impl Page {
         self.visible.has_diverged()
     }
 
-    pub(super) fn add_card(&mut self, card: Card) {
-        if self.cards.len() < CARDS_LIMIT || self.cards.contains_key(&card.id) {
+    pub(super) fn add_card(&mut self, card: Card, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let is_awaited = self.waiting.as_ref().is_some_and(|waiting| waiting.card_id == card.id);
+        if is_awaited || self.cards.len() < CARDS_LIMIT || self.cards.contains_key(&card.id) {
             self.cards.insert(card.id, card.kind);
+        }
+        if is_awaited {
+            self.go_on(out);
+        }
+    }
+
+    /// From here on, a reference to a card that is not known holds up what stands behind it until the card comes.
+    pub(super) fn wait_for_cards(&mut self) {
+        self.waits_for_cards = true;
+    }
+
+    /// No more cards will come: writes what waits.
+    pub(super) fn stop_waiting(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        self.waits_for_cards = false;
+        self.go_on(out);
+    }
+
+    /// Writes what waited, up to the next reference whose card is not known.
+    fn go_on(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        let Some(waiting) = self.waiting.take() else { return };
+        self.reference(&waiting.card_id, out);
+        let mut behind = waiting.behind.into_iter();
+        for held in behind.by_ref() {
+            match held {
+                Held::Text(text) => self.markup(MarkupEvent::Text(&text), out),
+                Held::Reference(card_id) => self.place(&card_id, out),
+                Held::DocumentStart { title, language } => {
+                    self.markup(MarkupEvent::ArtifactStart { title: &title, language: &language }, out);
+                }
+                Held::DocumentText(text) => self.markup(MarkupEvent::ArtifactText(&text), out),
+                Held::DocumentEnd => self.markup(MarkupEvent::ArtifactEnd, out),
+                Held::Image(markdown) => {
+                    self.images.give_back(markdown);
+                    self.show_ready_images(out);
+                }
+            }
+            if let Some(waiting) = &mut self.waiting {
+                waiting.behind.extend(behind);
+                break;
+            }
         }
     }
 
     /// Writes one piece of scanned text.
     pub(super) fn markup(&mut self, event: MarkupEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if let Some(waiting) = &mut self.waiting {
+            return waiting.hold(event);
+        }
         match event {
             MarkupEvent::Text(text) => self.inline(text, out),
             MarkupEvent::Citation { card_id }
             | MarkupEvent::SearchedImage { card_id }
-            | MarkupEvent::OtherCard { card_id } => self.reference(card_id, out),
+            | MarkupEvent::OtherCard { card_id } => self.place(card_id, out),
             // Generated images show when they are ready, which is seldom when their tag is.
             MarkupEvent::GeneratedImage { .. } | MarkupEvent::ToolCardRemoved => {}
             MarkupEvent::ArtifactStart { title, language } => self.begin_document(title, language, out),
             MarkupEvent::ArtifactText(text) => self.visible.write(text, out),
             MarkupEvent::ArtifactEnd => self.end_document(out),
+        }
+    }
+
+    /// The text refers to a card here.
+    pub(super) fn place(&mut self, card_id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.behind.push(Held::Reference(card_id.to_owned()));
+        } else if self.waits_for_cards && !self.is_in_document && !self.cards.contains_key(card_id) {
+            self.waiting = Some(Box::new(Waiting { card_id: card_id.to_owned(), behind: Vec::new() }));
+        } else {
+            self.reference(card_id, out);
         }
     }
 
@@ -94,17 +182,20 @@ impl Page {
         self.visible.write(text, out);
     }
 
-    /// A card that is not known yet renders to nothing: text is not held back for it.
+    /// A card that is not known renders to nothing.
     fn reference(&mut self, card_id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
         if self.is_in_document {
             // Inside a fenced block a link would stand as it is written.
             return;
         }
         let markdown = match self.cards.get(card_id) {
-            Some(CardKind::Citation { url }) => link_target(url).map(|target| {
-                let number = citation_number(&mut self.cited, &target);
-                format!("[[{number}]]({target})")
-            }),
+            Some(CardKind::Citation { url }) => link_target(url)
+                .map(|target| {
+                    let number = citation_number(&mut self.cited, &target);
+                    format!("[[{number}]]({target})")
+                })
+                // The same source twice without a word between says nothing more.
+                .filter(|markdown| !self.visible.said().ends_with(markdown.as_str())),
             Some(CardKind::SearchedImage { url, title }) => {
                 link_target(url).map(|target| image_markdown(title, &target))
             }
@@ -161,6 +252,10 @@ impl Page {
             return;
         }
         for markdown in self.images.take_ready() {
+            if let Some(waiting) = &mut self.waiting {
+                waiting.behind.push(Held::Image(markdown));
+                continue;
+            }
             self.begin_block(out);
             self.visible.write(&markdown, out);
             self.is_behind_block = true;
@@ -168,14 +263,14 @@ impl Page {
     }
 
     /// Keeps what the stored answer knows about cards and images until the stream has ended.
-    pub(super) fn add_stored_images(&mut self, cards: Vec<Card>, urls: &[String]) {
+    pub(super) fn add_stored_images(&mut self, cards: Vec<Card>, urls: &[String], out: &mut impl FnMut(ChatEvent<'_>)) {
         for card in cards {
             match &card.kind {
                 CardKind::GeneratedImage(Some(image)) => self.images.keep_stored(image.clone()),
                 CardKind::GeneratedImage(None) => self.images.announce(),
                 _ => {}
             }
-            self.add_card(card);
+            self.add_card(card, out);
         }
         self.images.keep_stored_urls(urls);
     }
@@ -213,6 +308,29 @@ impl Page {
     /// Shows what `whole` has beyond the text, if the text is its beginning.
     pub(super) fn complete_with(&mut self, whole: &str, out: &mut impl FnMut(ChatEvent<'_>)) -> bool {
         self.visible.complete_with(whole, out)
+    }
+}
+
+impl Waiting {
+    fn hold(&mut self, event: MarkupEvent<'_>) {
+        let held = match event {
+            MarkupEvent::Text(text) => {
+                if let Some(Held::Text(last)) = self.behind.last_mut() {
+                    return last.push_str(text);
+                }
+                Held::Text(text.to_owned())
+            }
+            MarkupEvent::Citation { card_id }
+            | MarkupEvent::SearchedImage { card_id }
+            | MarkupEvent::OtherCard { card_id } => Held::Reference(card_id.to_owned()),
+            MarkupEvent::GeneratedImage { .. } | MarkupEvent::ToolCardRemoved => return,
+            MarkupEvent::ArtifactStart { title, language } => {
+                Held::DocumentStart { title: title.to_owned(), language: language.to_owned() }
+            }
+            MarkupEvent::ArtifactText(text) => Held::DocumentText(text.to_owned()),
+            MarkupEvent::ArtifactEnd => Held::DocumentEnd,
+        };
+        self.behind.push(held);
     }
 }
 

@@ -37,6 +37,34 @@ fn a_clone_tells_its_messages_and_where_to_go_on() {
 }
 
 #[test]
+fn an_account_is_known_by_any_spelling_of_its_id_unless_it_is_disowned() {
+    for body in [
+        r#"{"status":"authenticated","session":{"userId":"u","id":"s"}}"#,
+        r#"{"user":{"id":"u"}}"#,
+        r#"{"user":{"userId":"u","id":""},"id":7}"#,
+        r#"{"user":{"sub":" u "}}"#,
+        r#"{"userId":"u"}"#,
+        r#"{"id":"u","session":null}"#,
+        r#"{"sub":"u","user":"x"}"#,
+    ] {
+        assert_eq!(read_account(body.as_bytes()), Ok(Account::Known { user_id: "u".to_owned() }), "{body}");
+    }
+    for (body, kind) in [
+        (r#"{"status":"unauthenticated","session":{"userId":"u"}}"#, FailureKind::CredentialDead),
+        (r#"{"session":{"userId":"u","status":"BLOCKED"}}"#, FailureKind::UserBlocked),
+        (r#"{"status":"blocked"}"#, FailureKind::UserBlocked),
+    ] {
+        match read_account(body.as_bytes()) {
+            Ok(Account::Refused(failure)) => assert_eq!(failure.kind, kind, "{body}"),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    for body in ["{}", r#"{"status":"authenticated"}"#, r#"{"session":{"id":"s"}}"#, "null", "<html>", "[]"] {
+        assert!(read_account(body.as_bytes()).is_err(), "{body} condemns nobody");
+    }
+}
+
+#[test]
 fn absent_figures_are_unknown_and_never_zero() {
     let limits = |remaining, total, window_seconds, wait_seconds| {
         Ok(RateLimits { remaining, total, window_seconds, wait_seconds })

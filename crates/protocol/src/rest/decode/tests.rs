@@ -34,6 +34,7 @@ fn brief(event: &GrokEvent<'_>) -> String {
         GrokEvent::Stored(stored) => format!("stored {}", stored.message),
         GrokEvent::Failed(failure) => format!("failed {}", failure.kind.label()),
         GrokEvent::Warned(failure) => format!("warned {}", failure.kind.label()),
+        GrokEvent::Unknown { kind, .. } => format!("Unknown {{ kind: {kind:?} }}"),
         other => format!("{other:?}"),
     }
 }
@@ -297,6 +298,46 @@ fn what_is_not_known_is_named_and_costs_nothing_else() {
     assert_eq!(events_of_text("{}"), [""; 0]);
     assert_eq!(events_of_text("{\"result\":null}"), [""; 0]);
     assert_eq!(events_of_text("{\"result\":{\"error\":null,\"modelResponse\":null}}"), [""; 0]);
+}
+
+#[test]
+fn what_is_not_known_brings_its_shape_along() {
+    for (frame, kind, sample) in [
+        (
+            r#"{"result":{"newThing":{"kind":"NEW_KIND","text":"secret"}}}"#,
+            "newThing",
+            "{kind:\"NEW_KIND\",text:string}",
+        ),
+        (r#"{"result":{"uiLayout":7}}"#, "uiLayout", "number"),
+        (
+            r#"{"result":{"token":"secret","messageTag":"new_tag"}}"#,
+            "tag:new_tag",
+            "{result:{token:string,messageTag:\"new_tag\"}}",
+        ),
+        (r#"{"error":{"code":"new_code","message":"secret"}}"#, "error:new_code", "{code:\"new_code\",message:string}"),
+        (
+            r#"{"result":{"error":{"message":"secret","newDetail":{"id":"secret"}}}}"#,
+            "error:newDetail",
+            "{message:string,newDetail:{id:string}}",
+        ),
+        ("{\"a secret", "malformed", "{ not JSON"),
+    ] {
+        let mut found = Vec::new();
+        decode(frame, |event| {
+            if let GrokEvent::Unknown { kind, specimen } = event {
+                found.push((kind.into_owned(), specimen.sample()));
+            }
+        });
+        assert_eq!(found, [(kind.to_owned(), sample.to_owned())], "{frame}");
+    }
+    for known in [
+        r#"{"error":{"code":13,"message":"Internal error"}}"#,
+        r#"{"error":{"code":"13","message":"x"}}"#,
+        r#"{"result":{"error":{"message":"x","severity":"STREAM_ERROR_SEVERITY_FATAL","usageLimitReached":{}}}}"#,
+        r#"{"result":{"error":{"message":"x","attachmentNewTrouble":{}}}}"#,
+    ] {
+        decode(known, |event| assert!(matches!(event, GrokEvent::Failed(_)), "{known}: {event:?}"));
+    }
 }
 
 #[test]

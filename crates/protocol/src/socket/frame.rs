@@ -1,0 +1,467 @@
+//! One server event as its members, envelope and chunk folded into one (UPSTREAM.md 16.2, 16.5, 16.6).
+//!
+//! As in the REST dialect, what comes with every piece of text is read in place and borrowed; everything else is kept as raw
+//! JSON and read on its own, so that a payload of an unexpected shape costs only itself. Names are accepted in snake case and in
+//! camel case, because the upstream's reader does the same.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::lenient::{Flag, Number, Text};
+
+/// Everything one server event says.
+#[derive(Debug, Default)]
+pub(super) struct Frame<'a> {
+    pub(super) session_id: Option<Cow<'a, str>>,
+    pub(super) kind: Kind<'a>,
+    pub(super) client_event_id: Option<Cow<'a, str>>,
+    pub(super) response_id: Option<Cow<'a, str>>,
+    pub(super) step: Option<i64>,
+    pub(super) rollout: Option<Cow<'a, str>>,
+    /// The text of a chunk, and how many payloads stand before it.
+    pub(super) text: Option<(Cow<'a, str>, usize)>,
+    pub(super) channel: TextChannel<'a>,
+    /// A piece of text of the delta form.
+    pub(super) delta: Option<Cow<'a, str>>,
+    pub(super) is_thinking: bool,
+    /// The whole text, in closing events.
+    pub(super) whole_text: Option<Cow<'a, str>>,
+    pub(super) title: Option<Cow<'a, str>>,
+    pub(super) message: Option<Cow<'a, str>>,
+    pub(super) code: Option<&'a RawValue>,
+    /// Payloads in the order in which they came.
+    pub(super) payloads: Vec<(Payload, &'a RawValue)>,
+    /// Members that are not known, with the place where they stood; levels that are no objects, without a name.
+    pub(super) unknown: Vec<(Level, Cow<'a, str>, Option<&'a RawValue>)>,
+}
+
+impl<'a> Frame<'a> {
+    /// The first payload of this kind.
+    pub(super) fn payload(&self, wanted: Payload) -> Option<&'a RawValue> {
+        self.payloads.iter().find(|(payload, _)| *payload == wanted).map(|(_, value)| *value)
+    }
+}
+
+/// What a server event is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind<'a> {
+    /// It does not say.
+    #[default]
+    Missing,
+    SessionCreated,
+    Attached,
+    ItemAdded,
+    ResponseCreated,
+    Chunk,
+    TextDelta,
+    ReasoningDelta,
+    TextDone,
+    ResponseCompleted,
+    ResponseDone,
+    Persisted,
+    TitleUpdated,
+    Output,
+    SearchResult,
+    Error,
+    SessionEnded,
+    Pong,
+    /// Known and without meaning for a gateway.
+    Silent,
+    Unknown(Cow<'a, str>),
+}
+
+impl<'a> Kind<'a> {
+    fn read(name: Cow<'a, str>) -> Self {
+        match name.as_ref() {
+            "response.chunk" => Self::Chunk,
+            "response.output_text.delta" => Self::TextDelta,
+            "response.reasoning_text.delta" => Self::ReasoningDelta,
+            "session.created" => Self::SessionCreated,
+            "conversation.attached" => Self::Attached,
+            "conversation.item.added" => Self::ItemAdded,
+            "response.created" => Self::ResponseCreated,
+            "response.output_text.done" => Self::TextDone,
+            "response.completed" => Self::ResponseCompleted,
+            "response.done" => Self::ResponseDone,
+            "response.persisted" => Self::Persisted,
+            "conversation.title.updated" => Self::TitleUpdated,
+            "response.grok.output" => Self::Output,
+            "response.search.result" => Self::SearchResult,
+            "error" | "response.error" => Self::Error,
+            "session.ended" => Self::SessionEnded,
+            "pong" => Self::Pong,
+            "session.updated"
+            | "conversation.queue.updated"
+            | "conversation.commands.updated"
+            | "conversation.history.item"
+            | "conversation.history.done"
+            | "response.output_item.added"
+            | "response.content_part.added"
+            | "response.content_part.done"
+            | "response.output_item.done"
+            | "response.reasoning_text.done" => Self::Silent,
+            "" => Self::Missing,
+            _ => Self::Unknown(name),
+        }
+    }
+}
+
+/// Where a piece of text belongs (UPSTREAM.md 16.6).
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum TextChannel<'a> {
+    #[default]
+    Response,
+    Header,
+    Summary,
+    Thinking,
+    /// Not known, so it is no answer.
+    Unknown(Cow<'a, str>),
+}
+
+impl<'a> TextChannel<'a> {
+    fn read(name: Cow<'a, str>) -> Self {
+        match name.as_ref() {
+            "CHANNEL_ASSISTANT_RESPONSE" | "" => Self::Response,
+            "CHANNEL_ASSISTANT_NOTETAKER_HEADER" => Self::Header,
+            "CHANNEL_ASSISTANT_NOTETAKER_SUMMARY" => Self::Summary,
+            "CHANNEL_ASSISTANT_THINKING" | "CHANNEL_REASONING" | "CHANNEL_ANALYSIS" => Self::Thinking,
+            _ => Self::Unknown(name),
+        }
+    }
+}
+
+/// Members with a meaning of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Payload {
+    Conversation,
+    Item,
+    Response,
+    Error,
+    SearchResult,
+    StreamError,
+    ToolUsageCard,
+    ToolResult,
+    CardAttachment,
+    UiLayout,
+    RenderCitation,
+    RenderSearchedImage,
+    RenderStart,
+    RenderGeneratedImage,
+    /// Files, videos and boards: known, and nothing to show.
+    RenderOther,
+    /// What asks the client to do something. We do not, so it is told as unknown.
+    ClientRequest(&'static str),
+}
+
+impl Payload {
+    /// The name to report when a payload has a shape that is not known.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Item => "item",
+            Self::Response => "response",
+            Self::Error => "error",
+            Self::SearchResult => "result",
+            Self::StreamError => "stream_error",
+            Self::ToolUsageCard => "tool_usage_card",
+            Self::ToolResult => "tool_result",
+            Self::CardAttachment => "card_attachment",
+            Self::UiLayout => "ui_layout",
+            Self::RenderCitation => "render_citation",
+            Self::RenderSearchedImage => "render_searched_image",
+            Self::RenderStart => "render_start",
+            Self::RenderGeneratedImage => "render_generated_image",
+            Self::RenderOther => "render_file_preview",
+            Self::ClientRequest(name) => name,
+        }
+    }
+}
+
+/// Which object the members stand in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Top,
+    Event,
+    Chunk,
+    Metadata,
+    Text,
+    Output,
+    Extension,
+}
+
+impl Level {
+    /// In front of the names of unknown members.
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Top | Self::Event => "event.",
+            Self::Chunk => "chunk.",
+            Self::Metadata => "metadata.",
+            Self::Text => "text.",
+            Self::Output => "output.",
+            Self::Extension => "x_grok.",
+        }
+    }
+
+    fn member<'a>(self, name: &str) -> Option<Member<'a>> {
+        match self {
+            Self::Top | Self::Event => event_member(name),
+            Self::Chunk => chunk_member(name),
+            Self::Output => output_member(name),
+            Self::Metadata => Some(match name {
+                "step_id" | "stepId" => Member::Step,
+                "rollout_id" | "rolloutId" => Member::Rollout,
+                "phase_index" | "phaseIndex" => Member::Silent,
+                _ => return None,
+            }),
+            Self::Text => Some(match name {
+                "text" => Member::ChunkText,
+                "channel" => Member::Channel,
+                _ => return None,
+            }),
+            Self::Extension => Some(match name {
+                "is_thinking" | "isThinking" => Member::IsThinking,
+                "step_id" | "stepId" => Member::Step,
+                "rollout_id" | "rolloutId" => Member::Rollout,
+                _ => return None,
+            }),
+        }
+    }
+}
+
+/// A member name, sorted by what is to be done with its value.
+enum Member<'a> {
+    Inside(Level),
+    SessionId,
+    Type,
+    ClientEventId,
+    ResponseId,
+    Step,
+    Rollout,
+    ChunkText,
+    Channel,
+    Delta,
+    IsThinking,
+    WholeText,
+    Title,
+    Message,
+    Code,
+    Payload(Payload),
+    Silent,
+    Unknown(Cow<'a, str>),
+}
+
+fn event_member<'a>(name: &str) -> Option<Member<'a>> {
+    Some(match name {
+        "event" => Member::Inside(Level::Event),
+        "session_id" | "sessionId" => Member::SessionId,
+        "type" => Member::Type,
+        "client_event_id" | "clientEventId" => Member::ClientEventId,
+        "response_id" | "responseId" => Member::ResponseId,
+        "chunk" => Member::Inside(Level::Chunk),
+        "x_grok" | "xGrok" => Member::Inside(Level::Extension),
+        "output" => Member::Inside(Level::Output),
+        "delta" => Member::Delta,
+        "text" => Member::WholeText,
+        "title" => Member::Title,
+        "message" => Member::Message,
+        "code" => Member::Code,
+        "conversation" => Member::Payload(Payload::Conversation),
+        "item" => Member::Payload(Payload::Item),
+        "response" => Member::Payload(Payload::Response),
+        "error" => Member::Payload(Payload::Error),
+        "result" => Member::Payload(Payload::SearchResult),
+        "event_id" | "eventId" | "item_id" | "itemId" | "previous_item_id" | "previousItemId" | "output_index"
+        | "outputIndex" | "content_index" | "contentIndex" | "session" | "mode" | "status" | "part"
+        | "conversation_id" | "conversationId" => Member::Silent,
+        _ => return None,
+    })
+}
+
+fn chunk_member<'a>(name: &str) -> Option<Member<'a>> {
+    let payload = match name {
+        "text" => return Some(Member::Inside(Level::Text)),
+        "metadata" => return Some(Member::Inside(Level::Metadata)),
+        "tool_usage_card" | "toolUsageCard" => Payload::ToolUsageCard,
+        "tool_result" | "toolResult" => Payload::ToolResult,
+        "ui_layout" | "uiLayout" => Payload::UiLayout,
+        "render_citation" | "renderCitation" => Payload::RenderCitation,
+        "render_searched_image" | "renderSearchedImage" => Payload::RenderSearchedImage,
+        "render_start" | "renderStart" => Payload::RenderStart,
+        "render_generated_image" | "renderGeneratedImage" | "render_edited_image" | "renderEditedImage" => {
+            Payload::RenderGeneratedImage
+        }
+        "render_generated_video"
+        | "renderGeneratedVideo"
+        | "render_file_preview"
+        | "renderFilePreview"
+        | "render_imagine_media_board"
+        | "renderImagineMediaBoard" => Payload::RenderOther,
+        "stream_error" | "streamError" | "error" => Payload::StreamError,
+        "card_attachment" | "cardAttachment" => Payload::CardAttachment,
+        "client_tool_call" | "clientToolCall" => Payload::ClientRequest("client_tool_call"),
+        "user_input_request" | "userInputRequest" => Payload::ClientRequest("user_input_request"),
+        "phase_marker"
+        | "phaseMarker"
+        | "progress_report"
+        | "progressReport"
+        | "tool_partial_result"
+        | "toolPartialResult"
+        | "follow_up_suggestions"
+        | "followUpSuggestions" => return Some(Member::Silent),
+        _ => return None,
+    };
+    Some(Member::Payload(payload))
+}
+
+fn output_member<'a>(name: &str) -> Option<Member<'a>> {
+    match name {
+        "stream_error" | "streamError" => Some(Member::Payload(Payload::StreamError)),
+        "card_attachment" | "cardAttachment" | "card_attachments" | "cardAttachments" => {
+            Some(Member::Payload(Payload::CardAttachment))
+        }
+        "text" => None,
+        name => chunk_member(name),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Frame<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut frame = Frame::default();
+        Members { frame: &mut frame, level: Level::Top }.deserialize(deserializer)?;
+        Ok(frame)
+    }
+}
+
+/// Reads the members of one object into the frame.
+struct Members<'f, 'a> {
+    frame: &'f mut Frame<'a>,
+    level: Level,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(member) = members.next_key_seed(Name(self.level))? {
+            let frame = &mut *self.frame;
+            match member {
+                Member::Inside(level) => members.next_value_seed(Members { frame, level })?,
+                Member::SessionId => frame.session_id = members.next_value::<Text<'de>>()?.filled(),
+                Member::Type => {
+                    frame.kind = members.next_value::<Text<'de>>()?.0.map_or(Kind::Missing, Kind::read);
+                }
+                Member::ClientEventId => frame.client_event_id = members.next_value::<Text<'de>>()?.filled(),
+                Member::ResponseId => frame.response_id = members.next_value::<Text<'de>>()?.filled(),
+                Member::Step => frame.step = members.next_value::<Number>()?.whole(),
+                Member::Rollout => frame.rollout = members.next_value::<Text<'de>>()?.filled(),
+                Member::ChunkText => {
+                    let before = frame.payloads.len();
+                    frame.text = members.next_value::<Text<'de>>()?.filled().map(|text| (text, before));
+                }
+                Member::Channel => {
+                    frame.channel =
+                        members.next_value::<Text<'de>>()?.0.map_or(TextChannel::Response, TextChannel::read);
+                }
+                Member::Delta => frame.delta = members.next_value::<Text<'de>>()?.filled(),
+                Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
+                Member::WholeText => frame.whole_text = members.next_value::<Text<'de>>()?.filled(),
+                Member::Title => frame.title = members.next_value::<Text<'de>>()?.filled(),
+                Member::Message => frame.message = members.next_value::<Text<'de>>()?.filled(),
+                Member::Code => frame.code = Some(members.next_value::<&'de RawValue>()?),
+                Member::Payload(payload) => {
+                    let value = members.next_value::<&'de RawValue>()?;
+                    if value.get() != "null" {
+                        frame.payloads.push((payload, value));
+                    }
+                }
+                Member::Silent => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+                Member::Unknown(name) => {
+                    let value = members.next_value::<&'de RawValue>()?;
+                    frame.unknown.push((self.level, name, Some(value)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // A level that is no object says nothing, but the rest of the frame may. Unset messages may be written as null.
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.not_an_object()
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.not_an_object()
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.not_an_object()
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.not_an_object()
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.not_an_object()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        self.not_an_object()
+    }
+}
+
+impl Members<'_, '_> {
+    fn not_an_object<E>(self) -> Result<(), E> {
+        self.frame.unknown.push((self.level, Cow::Borrowed("shape"), None));
+        Ok(())
+    }
+}
+
+/// Reads a member name without allocating for the known ones.
+struct Name(Level);
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Member<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Member<'de>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Member<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Member<'de>, E> {
+        Ok(self.0.member(name).unwrap_or(Member::Unknown(Cow::Borrowed(name))))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Member<'de>, E> {
+        Ok(self.0.member(name).unwrap_or_else(|| Member::Unknown(Cow::Owned(name.to_owned()))))
+    }
+}
