@@ -99,7 +99,7 @@ impl Gateway {
             settings.clone(),
             accounts.clone(),
             conversations.clone(),
-            upstream(&bootstrap)?,
+            upstream(&bootstrap, &stop.chat_tasks)?,
             exit.clone(),
             bootstrap.assets_url.clone(),
             stop.chat_tasks.clone(),
@@ -241,15 +241,15 @@ fn bind(address: SocketAddr) -> Result<Listener, StartError> {
     Listener::bind(address).map_err(|error| StartError::Listen { address, error })
 }
 
-fn upstream(bootstrap: &Bootstrap) -> Result<Upstream, StartError> {
+fn upstream(bootstrap: &Bootstrap, tasks: &TaskTracker) -> Result<Upstream, StartError> {
     let additional_ca = match &bootstrap.upstream_ca {
         None => None,
         Some(path) => Some(std::fs::read(path).map_err(|error| {
             StartError::Component(format!("--upstream-ca: {} cannot be read: {error}", path.display()))
         })?),
     };
-    Upstream::new(UpstreamOptions { base_url: bootstrap.upstream_url.clone(), additional_ca })
-        .map_err(StartError::Component)
+    let options = UpstreamOptions { base_url: bootstrap.upstream_url.clone(), additional_ca };
+    Upstream::new(options, tasks.clone()).map_err(StartError::Component)
 }
 
 fn admin_router(api: &ApiState) -> Router {

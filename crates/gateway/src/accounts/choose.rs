@@ -101,7 +101,7 @@ impl State {
         self.entries.get(index as usize)?.as_ref()
     }
 
-    fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
+    pub(super) fn entry_mut(&mut self, index: u32) -> Option<&mut Entry> {
         self.entries.get_mut(index as usize)?.as_mut()
     }
 
@@ -320,6 +320,8 @@ mod tests {
             created_at: NOW,
             last_used_at: None,
             version: 1,
+            transport: None,
+            websocket_missing_until: None,
         };
         State::build((0..count).map(account).collect(), rests, Vec::new(), NOW)
     }

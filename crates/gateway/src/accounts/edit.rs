@@ -77,6 +77,8 @@ impl AccountPool {
             created_at: now,
             last_used_at: None,
             version: 1,
+            transport: None,
+            websocket_missing_until: None,
         };
         if let Err(error) = shared.store.insert_account(&row).await {
             // Two additions of one token at the same time: the database has seen the other first.

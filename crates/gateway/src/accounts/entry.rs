@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
+use crate::upstream::Transport;
 
 /// One account: what the database holds of it and what is happening to it now.
 pub(super) struct Entry {
@@ -11,7 +12,12 @@ pub(super) struct Entry {
     pub(super) tags: Vec<String>,
     pub(super) token_sealed: Arc<str>,
     pub(super) fingerprint: String,
+    /// The account's id at the upstream, once known.
     pub(super) user_id: Option<String>,
+    /// What its last answer came over.
+    pub(super) transport: Option<Transport>,
+    /// Until when the WebSocket is known not to be there for it.
+    pub(super) websocket_missing_until: Option<i64>,
     pub(super) tier: Option<String>,
     pub(super) enabled: bool,
     pub(super) invalid: Option<Invalid>,
@@ -60,6 +66,8 @@ impl Entry {
             token_sealed: row.token_sealed.into(),
             fingerprint: row.fingerprint,
             user_id: row.user_id,
+            transport: row.transport.as_deref().and_then(Transport::of_label),
+            websocket_missing_until: row.websocket_missing_until,
             tier: row.tier,
             enabled: row.enabled,
             invalid,
@@ -93,6 +101,8 @@ impl Entry {
             created_at: self.created_at,
             last_used_at: self.last_used_at,
             version: self.version,
+            transport: self.transport.map(|transport| transport.label().to_owned()),
+            websocket_missing_until: self.websocket_missing_until,
         }
     }
 
@@ -104,6 +114,9 @@ impl Entry {
             invalid_since: self.invalid.as_ref().map(|invalid| invalid.since),
             consecutive_failures: self.failures,
             last_used_at: self.last_used_at,
+            user_id: self.user_id.clone(),
+            transport: self.transport.map(Transport::label),
+            websocket_missing_until: self.websocket_missing_until,
             rests: self
                 .rests
                 .iter()

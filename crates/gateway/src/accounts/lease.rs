@@ -25,6 +25,8 @@ pub(crate) struct Lease {
     index: u32,
     mode: String,
     credential: Credential,
+    user_id: Option<String>,
+    websocket_missing: bool,
     settled: bool,
 }
 
@@ -39,8 +41,11 @@ impl AccountPool {
         };
         let entry = state.entry(index).expect("take() answers an account that is there");
         let credential = self.credential_of(entry);
+        let user_id = entry.user_id.clone();
+        let websocket_missing = entry.websocket_missing_until.is_some_and(|until| until > now);
         drop(state);
-        Ok(Lease { pool: self.clone(), index, mode: mode.to_owned(), credential, settled: false })
+        let (pool, mode) = (self.clone(), mode.to_owned());
+        Ok(Lease { pool, index, mode, credential, user_id, websocket_missing, settled: false })
     }
 
     /// The credential of an account that is not to serve, only to be asked (share, rate limits). `None` when it is gone,
@@ -68,6 +73,16 @@ impl Lease {
 
     pub(crate) fn account_id(&self) -> &Arc<str> {
         self.credential.account_id()
+    }
+
+    /// The account's id at the upstream, if it was known when the lease was taken.
+    pub(crate) fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// Whether the WebSocket is known not to be there for the account.
+    pub(crate) fn websocket_missing(&self) -> bool {
+        self.websocket_missing
     }
 
     /// The mode it was taken for.

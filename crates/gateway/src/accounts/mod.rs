@@ -11,6 +11,7 @@ mod lease;
 mod quota;
 mod ready;
 mod rest;
+mod transport;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};

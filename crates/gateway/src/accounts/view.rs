@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::rest::RATE_LIMITED_NO_QUOTA;
 use super::{AccountError, AccountPool};
 use crate::clock::timestamp;
+use crate::upstream::Transport;
 
 /// One account in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,10 @@ pub(crate) struct AccountView {
     pub(crate) in_flight: u32,
     pub(crate) created_at: String,
     pub(crate) last_used_at: Option<String>,
+    /// What its last answer came over.
+    pub(crate) transport: Option<Transport>,
+    /// Until when REST is used because the WebSocket was not there for it.
+    pub(crate) websocket_missing_until: Option<String>,
     pub(crate) version: i64,
 }
 
@@ -98,6 +103,8 @@ pub(crate) struct Summary {
     pub(crate) states: BTreeMap<&'static str, u64>,
     pub(crate) tiers: BTreeMap<String, u64>,
     pub(crate) in_flight: u64,
+    /// Accounts by what their last answer came over.
+    pub(crate) transports: BTreeMap<&'static str, u64>,
 }
 
 impl AccountPool {
@@ -142,6 +149,9 @@ impl AccountPool {
         for entry in state.entries() {
             summary.total += 1;
             summary.in_flight += u64::from(entry.in_flight);
+            if let Some(transport) = entry.transport {
+                *summary.transports.entry(transport.label()).or_default() += 1;
+            }
             *summary.states.entry(state_name(entry, now)).or_default() += 1;
             *summary.tiers.entry(entry.tier.clone().unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
         }
@@ -210,6 +220,8 @@ pub(super) fn view(entry: &Entry, now: i64) -> AccountView {
         in_flight: entry.in_flight,
         created_at: timestamp(entry.created_at),
         last_used_at: entry.last_used_at.map(timestamp),
+        transport: entry.transport,
+        websocket_missing_until: entry.websocket_missing_until.filter(|until| *until > now).map(timestamp),
         version: entry.version,
     }
 }

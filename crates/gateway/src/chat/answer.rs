@@ -97,8 +97,12 @@ impl Answer {
             receipt: opened.binding.receipt,
             parent_conversation: opened.binding.parent.map(|(conversation, _)| conversation),
             moved: opened.binding.moved,
-            pending: opened.events,
-            state: if opened.complete { State::Complete(opened.stream) } else { State::Streaming(opened.stream) },
+            pending: opened.begun.events,
+            state: if opened.begun.complete {
+                State::Complete(opened.begun.stream)
+            } else {
+                State::Streaming(opened.begun.stream)
+            },
             lease: Some(lease),
             record,
             _open: open,

@@ -8,6 +8,7 @@ mod answer;
 mod background;
 mod bind;
 mod error;
+mod open;
 mod settle;
 mod start;
 mod stream;

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::failure::FailureKind;
-use protocol::translate::{ChatEvent, RenderOptions};
+use protocol::translate::RenderOptions;
 use protocol::turn::{Parent, TurnRequest};
 
-use super::answer::{Answer, OwnedEvent};
+use super::answer::Answer;
 use super::bind::{Binding, bind};
+use super::open::{Begun, Opening};
 use super::settle::settle;
-use super::stream::{EventStream, Pulled, StreamContext};
 use super::{Ask, ChatError, ChatService};
 use crate::accounts::Lease;
 use crate::audit::RequestRecord;
 use crate::conversations::Plan;
 use crate::settings::Settings;
-use crate::upstream::{Blame, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
+use crate::upstream::{Blame, Patience, Retry, Transport, UpstreamError, UpstreamErrorKind, Verdict};
 
 /// What this request has tried.
 #[derive(Default)]
@@ -64,7 +64,8 @@ impl ChatService {
                 }
             };
             let began = Instant::now();
-            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over).await {
+            let mut over = Transport::Rest;
+            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over, &mut over).await {
                 Ok(opened) => {
                     record.attempt(lease.account_id(), "ok", false, milliseconds(began), None);
                     record.row.turn = Some(opened.binding.receipt.label());
@@ -151,6 +152,7 @@ impl ChatService {
         lease: &Lease,
         settings: &Arc<Settings>,
         start_over: bool,
+        over: &mut Transport,
     ) -> Result<Opened, AttemptError> {
         let shared = &self.shared;
         let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
@@ -168,30 +170,21 @@ impl ChatService {
             instructions: None,
         };
         let patience = Duration::from_secs(settings.request_timeout);
-        let opening = async {
-            let body = shared.upstream.chat(lease.credential(), &turn, settings).await?;
-            let context = StreamContext {
-                shared: Arc::clone(shared),
-                credential: lease.credential().clone(),
-                settings: Arc::clone(settings),
-                conversation_id: binding.parent.as_ref().map(|(conversation, _)| conversation.clone()),
-            };
-            let options = RenderOptions {
-                show_thinking: ask.show_thinking,
-                show_search: ask.show_search,
-                assets_url: shared.assets_url.clone(),
-            };
-            first_events(EventStream::boxed(body, context, options)).await
+        let options = RenderOptions {
+            show_thinking: ask.show_thinking,
+            show_search: ask.show_search,
+            assets_url: shared.assets_url.clone(),
         };
-        let (stream, events, complete) = match tokio::time::timeout(patience, opening).await {
-            Ok(opened) => opened.map_err(AttemptError::Upstream)?,
+        let opening = Opening { shared, lease, turn, settings, options };
+        let begun = match tokio::time::timeout(patience, opening.open(over)).await {
+            Ok(begun) => begun.map_err(AttemptError::Upstream)?,
             Err(_) => {
                 let kind = UpstreamErrorKind::Timeout(Patience::FirstEvent(patience));
                 return Err(AttemptError::Upstream(kind.into()));
             }
         };
         shared.exit.success();
-        Ok(Opened { binding, stream, events, complete })
+        Ok(Opened { binding, begun })
     }
 }
 
@@ -216,34 +209,12 @@ pub(super) struct Started {
 /// The opened answer of one attempt.
 pub(super) struct Opened {
     pub(super) binding: Binding,
-    pub(super) stream: Box<EventStream>,
-    pub(super) events: Vec<OwnedEvent>,
-    /// The whole answer came at once.
-    pub(super) complete: bool,
+    pub(super) begun: Begun,
 }
 
 enum AttemptError {
     Upstream(UpstreamError),
     Chat(ChatError),
-}
-
-/// Pulls until something is visible.
-async fn first_events(
-    mut stream: Box<EventStream>,
-) -> Result<(Box<EventStream>, Vec<OwnedEvent>, bool), UpstreamError> {
-    let mut events = Vec::new();
-    loop {
-        let pulled = std::future::poll_fn(|context| {
-            stream.poll_events(context, &mut |event: ChatEvent<'_>| events.push(OwnedEvent::from(event)))
-        });
-        match pulled.await {
-            Pulled::Events if events.is_empty() => {}
-            Pulled::Events => return Ok((stream, events, false)),
-            Pulled::Complete => return Ok((stream, events, true)),
-            // What came before the failure in the same read has not left yet.
-            Pulled::Failed(error) => return Err(error),
-        }
-    }
 }
 
 fn milliseconds(since: Instant) -> u64 {

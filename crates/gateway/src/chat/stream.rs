@@ -1,23 +1,19 @@
-//! The upstream's answer as events: bytes are pulled, cut into frames, decoded and translated. A cut is mended once through
-//! the upstream's reconnect. One parser, whether the client streams or not.
+//! The upstream's answer as a client sees it: events are pulled and translated. A cut is mended once through the upstream's
+//! reconnect. One translator, whether the client streams or not, whatever the answer comes over.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use protocol::event::{GrokEvent, StoredAnswer};
-use protocol::frame::FrameSplitter;
 use protocol::rest::{self, StoredResponse};
 use protocol::translate::{ChatEvent, Ending, RenderOptions, Translator};
 use tokio::time::{Instant, Sleep};
 
 use super::Shared;
 use crate::settings::Settings;
-use crate::upstream::{AnswerBody, Credential, Patience, UpstreamError, UpstreamErrorKind};
-
-/// The longest frame. Stored answers with many cards reach a few MiB, and the upstream repeats the question.
-const FRAME: usize = 64 * 1024 * 1024;
+use crate::upstream::{Credential, Heard, Patience, UpstreamAnswer, UpstreamError, UpstreamErrorKind};
 
 /// What one pull brought.
 pub(super) enum Pulled {
@@ -32,7 +28,6 @@ pub(super) enum Pulled {
 /// The answer of one attempt.
 pub(super) struct EventStream {
     source: Source,
-    splitter: FrameSplitter,
     translator: Translator,
     context: Arc<StreamContext>,
     mended: bool,
@@ -51,7 +46,7 @@ pub(super) struct StreamContext {
 }
 
 enum Source {
-    Body(AnswerBody),
+    Answer(UpstreamAnswer),
     Mending(Pin<Box<dyn Future<Output = Option<Mended>> + Send>>),
     Ended,
 }
@@ -59,18 +54,17 @@ enum Source {
 /// How a cut answer goes on.
 enum Mended {
     /// The upstream tells it again.
-    Stream(AnswerBody),
+    Stream(UpstreamAnswer),
     /// It was finished in the meantime.
     Stored(StoredResponse),
 }
 
 impl EventStream {
     /// Boxed, because it is handed from state to state and is large.
-    pub(super) fn boxed(body: AnswerBody, context: StreamContext, options: RenderOptions) -> Box<Self> {
+    pub(super) fn boxed(answer: UpstreamAnswer, context: StreamContext, options: RenderOptions) -> Box<Self> {
         let clock = StreamClock::new(&context.settings);
         Box::new(Self {
-            source: Source::Body(body),
-            splitter: FrameSplitter::new(FRAME),
+            source: Source::Answer(answer),
             translator: Translator::new(options),
             context: Arc::new(context),
             mended: false,
@@ -91,39 +85,37 @@ impl EventStream {
     ) -> Poll<Pulled> {
         loop {
             match &mut self.source {
-                Source::Body(body) => match body.poll_piece(context) {
-                    Poll::Ready(Some(Ok(piece))) => {
-                        self.clock.heard();
-                        return Poll::Ready(self.take(&piece, out));
-                    }
-                    // A connection that breaks is a cut like an early end.
-                    Poll::Ready(Some(Err(error))) => match self.end(Some(error), out) {
-                        Some(pulled) => return Poll::Ready(pulled),
-                        None => continue,
-                    },
-                    Poll::Ready(None) => match self.end(None, out) {
-                        Some(pulled) => return Poll::Ready(pulled),
-                        None => continue,
-                    },
-                    Poll::Pending => match self.clock.poll_late(context) {
-                        Poll::Ready(patience) => {
-                            let error = UpstreamError::from(UpstreamErrorKind::Timeout(patience));
-                            if matches!(patience, Patience::Total(_)) {
-                                self.source = Source::Ended;
-                                return Poll::Ready(Pulled::Failed(error));
-                            }
-                            match self.end(Some(error), out) {
-                                Some(pulled) => return Poll::Ready(pulled),
-                                None => continue,
-                            }
+                Source::Answer(answer) => {
+                    let translator = &mut self.translator;
+                    match answer.poll_events(context, &mut |event| translator.event(event, out)) {
+                        Poll::Ready(Heard::Something) => {
+                            self.clock.heard();
+                            return Poll::Ready(self.told());
                         }
-                        Poll::Pending => return Poll::Pending,
-                    },
-                },
+                        Poll::Ready(Heard::End(error)) => match self.end(error, out) {
+                            Some(pulled) => return Poll::Ready(pulled),
+                            None => continue,
+                        },
+                        Poll::Ready(Heard::Unreadable(error)) => {
+                            self.source = Source::Ended;
+                            return Poll::Ready(Pulled::Failed(error));
+                        }
+                        Poll::Pending => {}
+                    }
+                    let patience = ready!(self.clock.poll_late(context));
+                    let error = UpstreamError::from(UpstreamErrorKind::Timeout(patience));
+                    if matches!(patience, Patience::Total(_)) {
+                        self.source = Source::Ended;
+                        return Poll::Ready(Pulled::Failed(error));
+                    }
+                    if let Some(pulled) = self.end(Some(error), out) {
+                        return Poll::Ready(pulled);
+                    }
+                }
                 Source::Mending(mending) => match mending.as_mut().poll(context) {
-                    Poll::Ready(Some(Mended::Stream(body))) => {
+                    Poll::Ready(Some(Mended::Stream(answer))) => {
                         self.clock.heard();
-                        self.source = Source::Body(body);
+                        self.source = Source::Answer(answer);
                     }
                     Poll::Ready(Some(Mended::Stored(stored))) => {
                         let stored = StoredAnswer {
@@ -155,34 +147,24 @@ impl EventStream {
         }
     }
 
-    fn take(&mut self, piece: &[u8], out: &mut impl FnMut(ChatEvent<'_>)) -> Pulled {
-        let translator = &mut self.translator;
-        let pushed = self.splitter.push(piece, |frame| rest::decode(frame, |event| translator.event(event, out)));
-        match pushed {
-            Ok(()) => match self.translator.failure() {
-                // A fatal error: what may follow it is not an answer.
-                Some(failure) => {
-                    self.source = Source::Ended;
-                    Pulled::Failed(failure.clone().into())
-                }
-                None => Pulled::Events,
-            },
-            Err(error) => {
+    /// Events have been told.
+    fn told(&mut self) -> Pulled {
+        match self.translator.failure() {
+            // A fatal error: what may follow it is not an answer.
+            Some(failure) => {
                 self.source = Source::Ended;
-                Pulled::Failed(UpstreamErrorKind::Oversized(error.to_string()).into())
+                Pulled::Failed(failure.clone().into())
             }
+            None => Pulled::Events,
         }
     }
 
-    /// The bytes have ended. `None`: the answer is being mended.
+    /// Nothing more comes. `None`: the answer is being mended.
     fn end(&mut self, error: Option<UpstreamError>, out: &mut impl FnMut(ChatEvent<'_>)) -> Option<Pulled> {
-        let translator = &mut self.translator;
-        self.splitter.finish(|frame| rest::decode(frame, |event| translator.event(event, out)));
         self.source = Source::Ended;
         if !self.translator.has_ended() && self.translator.failure().is_none() && !self.mended {
             self.mended = true;
             if let Some(mending) = self.mend() {
-                self.splitter = FrameSplitter::new(FRAME);
                 let begun = std::mem::replace(&mut self.translator, Translator::new(RenderOptions::default()));
                 self.translator = Translator::resume(begun);
                 self.source = Source::Mending(mending);

@@ -264,9 +264,13 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             let message = "The upstream cannot be reached from here: check the network and the `proxy_url` setting.";
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_unreachable", message).retry_after(10)
         }
-        UpstreamErrorKind::Timeout(Patience::FirstEvent(_) | Patience::Idle(_) | Patience::Total(_)) => {
-            ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}."))
+        UpstreamErrorKind::NoRoute(_) => {
+            let message = format!("Upstream: {error}. Set `upstream_transport` to auto, or look for a newer release.");
+            bad_gateway("upstream_route_missing", message)
         }
+        UpstreamErrorKind::Timeout(
+            Patience::Handshake(_) | Patience::FirstEvent(_) | Patience::Idle(_) | Patience::Total(_),
+        ) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}.")),
         UpstreamErrorKind::Empty => bad_gateway("upstream_empty_answer", "The upstream's answer was empty.".to_owned()),
         UpstreamErrorKind::Truncated => {
             bad_gateway("upstream_truncated", "The upstream's answer was cut off.".to_owned())

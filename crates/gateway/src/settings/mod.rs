@@ -18,4 +18,4 @@ pub(crate) use address::{Network, WebAddress};
 pub(crate) use fields::FieldError;
 pub(crate) use handle::{SettingsError, SettingsHandle};
 pub(crate) use schema::schema;
-pub(crate) use values::{ReasoningFormat, Settings, ShareMode};
+pub(crate) use values::{ReasoningFormat, Settings, ShareMode, UpstreamTransport};

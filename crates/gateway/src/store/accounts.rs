@@ -24,6 +24,8 @@ pub(crate) struct AccountRow {
     pub(crate) created_at: i64,
     pub(crate) last_used_at: Option<i64>,
     pub(crate) version: i64,
+    pub(crate) transport: Option<String>,
+    pub(crate) websocket_missing_until: Option<i64>,
 }
 
 /// How long an account rests and why.
@@ -60,6 +62,9 @@ pub(crate) struct AccountState {
     pub(crate) invalid_since: Option<i64>,
     pub(crate) consecutive_failures: i64,
     pub(crate) last_used_at: Option<i64>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) transport: Option<&'static str>,
+    pub(crate) websocket_missing_until: Option<i64>,
     pub(crate) rests: Vec<RestRow>,
 }
 
@@ -143,14 +148,17 @@ pub(super) async fn write_account_state(
     state: &AccountState,
 ) -> Result<(), sqlx::Error> {
     let changed = sqlx::query(
-        "UPDATE accounts SET invalid_reason = $2, invalid_since = $3, consecutive_failures = $4, last_used_at = $5 \
-         WHERE id = $1",
+        "UPDATE accounts SET invalid_reason = $2, invalid_since = $3, consecutive_failures = $4, last_used_at = $5, \
+         user_id = $6, transport = $7, websocket_missing_until = $8 WHERE id = $1",
     )
     .bind(&state.id)
     .bind(&state.invalid_reason)
     .bind(state.invalid_since)
     .bind(state.consecutive_failures)
     .bind(state.last_used_at)
+    .bind(&state.user_id)
+    .bind(state.transport)
+    .bind(state.websocket_missing_until)
     .execute(&mut *connection)
     .await?;
     if changed.rows_affected() == 0 {

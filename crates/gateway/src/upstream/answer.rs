@@ -1,38 +1,39 @@
-//! An answer's bytes, pulled.
+//! An answer that has begun, as the events of no particular dialect. What speaks which dialect ends here.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::Body as _;
+use protocol::event::GrokEvent;
 
 use super::UpstreamError;
-use super::shards::Slot;
+use super::rest_answer::RestAnswer;
+use super::socket_answer::SocketAnswer;
 
-/// The body of an answer that has begun. Dropping it ends the upstream's stream.
-pub(crate) struct AnswerBody {
-    body: reqwest::Body,
-    _slot: Slot,
+/// An answer that has begun. Dropping it ends the upstream's work on it.
+pub(crate) enum UpstreamAnswer {
+    Rest(RestAnswer),
+    Websocket(Box<SocketAnswer>),
 }
 
-impl AnswerBody {
-    pub(super) fn new(response: reqwest::Response, slot: Slot) -> Self {
-        Self { body: http::Response::from(response).into_body(), _slot: slot }
-    }
+/// What one look at an answer brought.
+pub(crate) enum Heard {
+    /// Events were told, or at least a sign of life came.
+    Something,
+    /// Nothing more will come, in order or (with an error) not. Whether the answer is whole, its events have told.
+    End(Option<UpstreamError>),
+    /// What comes cannot be read on.
+    Unreadable(UpstreamError),
+}
 
-    /// The next piece; `None` at the end.
-    pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamError>>> {
-        loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) if piece.is_empty() => continue,
-                    Ok(piece) => Some(Ok(piece)),
-                    // Trailers say nothing.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => Some(Err(error.into())),
-                None => None,
-            });
+impl UpstreamAnswer {
+    /// Tells the events that have come to `event`.
+    pub(crate) fn poll_events(
+        &mut self,
+        context: &mut Context<'_>,
+        event: &mut impl FnMut(GrokEvent<'_>),
+    ) -> Poll<Heard> {
+        match self {
+            Self::Rest(answer) => answer.poll_events(context, event),
+            Self::Websocket(answer) => answer.poll_events(context, event),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to the upstream over REST.
+//! Calls to the upstream.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,13 @@ use protocol::rest::{self, Method, Route};
 use protocol::turn::TurnRequest;
 use reqwest::Version;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::rest_answer::RestAnswer;
 use super::shards::{Shards, Slot};
-use super::{AnswerBody, Credential, UpstreamError, UpstreamErrorKind};
+use super::socket_answer::SocketAnswer;
+use super::{Credential, UpstreamAnswer, UpstreamError, UpstreamErrorKind, socket};
 use crate::settings::Settings;
 
 /// An error's body is read up to here; what is told of it fits many times over.
@@ -49,6 +52,7 @@ pub(crate) struct Upstream {
 struct Shared {
     base_url: String,
     tls: rustls::ClientConfig,
+    tasks: TaskTracker,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
     generations: Mutex<HashMap<ThreadId, Generation>>,
     /// Whether TLS connections are taken to speak HTTP/2 from the start. Then the client opens one and lets the others wait for
@@ -63,7 +67,14 @@ struct Generation {
     proxy_url: String,
     connect_timeout: u64,
     assume_http2: bool,
+    clients: Clients,
+}
+
+#[derive(Clone)]
+struct Clients {
     shards: Arc<Shards>,
+    /// For upgrades.
+    sockets: reqwest::Client,
 }
 
 /// Why a unary call gave no result.
@@ -77,7 +88,8 @@ pub(crate) enum CallError {
 }
 
 impl Upstream {
-    pub(crate) fn new(options: UpstreamOptions) -> Result<Self, String> {
+    /// `tasks` owns what goes on behind an answer.
+    pub(crate) fn new(options: UpstreamOptions, tasks: TaskTracker) -> Result<Self, String> {
         let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(pem) = &options.additional_ca {
             use rustls_pki_types::pem::PemObject as _;
@@ -95,19 +107,39 @@ impl Upstream {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let assume_http2 = AtomicBool::new(options.base_url.starts_with("https://"));
         let http2_proven = AtomicBool::new(false);
-        let shared =
-            Shared { base_url: options.base_url, tls, generations: Mutex::default(), assume_http2, http2_proven };
+        let shared = Shared {
+            base_url: options.base_url,
+            tls,
+            tasks,
+            generations: Mutex::default(),
+            assume_http2,
+            http2_proven,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Sends a turn; answers when the upstream's answer has begun.
-    pub(crate) async fn chat(
+    /// Sends a turn over REST; answers when the upstream's answer has begun.
+    pub(crate) async fn chat_over_rest(
         &self,
         credential: &Credential,
         turn: &TurnRequest<'_>,
         settings: &Settings,
-    ) -> Result<AnswerBody, UpstreamError> {
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         self.stream(credential, rest::chat(turn), settings).await
+    }
+
+    /// Asks a turn over a WebSocket of its own; answers when the socket is open. `user_id`: the account's id at the upstream.
+    pub(crate) async fn chat_over_websocket(
+        &self,
+        credential: &Credential,
+        user_id: &str,
+        turn: &TurnRequest<'_>,
+        settings: &Settings,
+    ) -> Result<UpstreamAnswer, UpstreamError> {
+        let client = self.clients(settings)?.sockets;
+        let socket = socket::connect(&client, &self.shared.base_url, credential, user_id, settings).await?;
+        let answer = SocketAnswer::ask(socket, turn, self.shared.tasks.clone());
+        Ok(UpstreamAnswer::Websocket(Box::new(answer)))
     }
 
     /// Takes up an answer that was cut off. The upstream tells it again from its beginning.
@@ -117,7 +149,7 @@ impl Upstream {
         conversation: &str,
         response: &str,
         settings: &Settings,
-    ) -> Result<AnswerBody, UpstreamError> {
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         self.stream(credential, rest::reconnect(conversation, response), settings).await
     }
 
@@ -126,14 +158,14 @@ impl Upstream {
         credential: &Credential,
         route: Route,
         settings: &Settings,
-    ) -> Result<AnswerBody, UpstreamError> {
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         let (response, slot) = self.send(credential, route, settings).await?;
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
         let is_page = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
         if status == 200 && !is_page {
-            return Ok(AnswerBody::new(response, slot));
+            return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot)));
         }
-        let body = read_body(response, ERROR_BODY).await.unwrap_or_default();
+        let body = read_error_body(response).await;
         Err(classify_http(status, content_type.as_deref(), &body).into())
     }
 
@@ -177,7 +209,7 @@ impl Upstream {
             Method::Post => reqwest::Method::POST,
         };
         loop {
-            let slot = self.shards(settings)?.slot()?;
+            let slot = self.clients(settings)?.shards.slot()?;
             let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(route.body.clone());
             match request.send().await {
                 Ok(response) => {
@@ -200,37 +232,43 @@ impl Upstream {
 
     /// The clients for the present settings. New ones are built completely before the old ones are let go; requests under way
     /// keep theirs.
-    fn shards(&self, settings: &Settings) -> Result<Arc<Shards>, UpstreamError> {
+    fn clients(&self, settings: &Settings) -> Result<Clients, UpstreamError> {
         let thread = std::thread::current().id();
         let mut generations = self.shared.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let assume_http2 = self.assumes_http2();
         if let Some(current) = generations.get(&thread)
             && current.proxy_url == settings.proxy_url
             && current.connect_timeout == settings.connect_timeout
-            && current.assume_http2 == self.assumes_http2()
+            && current.assume_http2 == assume_http2
         {
-            return Ok(Arc::clone(&current.shards));
+            return Ok(current.clients.clone());
         }
-        let tls = self.shared.tls.clone();
         let (proxy_url, connect_timeout) = (settings.proxy_url.clone(), settings.connect_timeout);
-        let assume_http2 = self.assumes_http2();
-        let make = Box::new(move || build_client(tls.clone(), &proxy_url, connect_timeout, assume_http2));
-        let shards = Arc::new(Shards::new(make)?);
+        let mut tls = self.shared.tls.clone();
+        let sockets = {
+            // An upgrade is HTTP/1.1, and its connection is never used again.
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            let builder = client_builder(tls, &proxy_url, connect_timeout)?;
+            builder.http1_only().pool_max_idle_per_host(0).build()?
+        };
+        let tls = self.shared.tls.clone();
+        let make = Box::new(move || {
+            let builder = client_builder(tls.clone(), &proxy_url, connect_timeout)?;
+            if assume_http2 { builder.http2_prior_knowledge() } else { builder }.build()
+        });
+        let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets };
         let proxy_url = settings.proxy_url.clone();
-        let generation = Generation { proxy_url, connect_timeout, assume_http2, shards: Arc::clone(&shards) };
-        generations.insert(thread, generation);
-        Ok(shards)
+        generations.insert(thread, Generation { proxy_url, connect_timeout, assume_http2, clients: clients.clone() });
+        Ok(clients)
     }
 }
 
-fn build_client(
+fn client_builder(
     tls: rustls::ClientConfig,
     proxy_url: &str,
     connect_timeout: u64,
-    assume_http2: bool,
-) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder();
-    let builder = if assume_http2 { builder.http2_prior_knowledge() } else { builder };
-    let builder = builder
+) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(connect_timeout))
@@ -240,15 +278,11 @@ fn build_client(
         .http2_keep_alive_timeout(Duration::from_secs(20))
         // The environment's proxy variables are somebody else's; ours is a setting.
         .no_proxy();
-    if proxy_url.is_empty() { builder } else { builder.proxy(reqwest::Proxy::all(proxy_url)?) }.build()
+    Ok(if proxy_url.is_empty() { builder } else { builder.proxy(reqwest::Proxy::all(proxy_url)?) })
 }
 
 fn headers(credential: &Credential, settings: &Settings) -> Result<HeaderMap, UpstreamError> {
-    let unusable = |what: &str| UpstreamErrorKind::Protocol(format!("{what} cannot be sent as a header"));
-    let Some(token) = credential.token() else {
-        let words = "the account's token cannot be opened: data/secret.key was replaced; add the account again";
-        return Err(UpstreamErrorKind::Protocol(words.to_owned()).into());
-    };
+    let token = credential.open()?;
     let statsig = if settings.statsig_id.is_empty() {
         statsig_error_form(crate::secrets::random_array())
     } else {
@@ -258,19 +292,28 @@ fn headers(credential: &Credential, settings: &Settings) -> Result<HeaderMap, Up
     let values = HeaderValues { user_agent: &settings.user_agent, statsig_id: &statsig, request_id: &request_id };
     let mut headers = HeaderMap::with_capacity(16);
     for (name, value) in browser_headers(values) {
-        let value = HeaderValue::from_str(&value).map_err(|_| unusable(name))?;
+        let value = HeaderValue::from_str(&value).map_err(|_| unusable_header(name))?;
         headers.insert(HeaderName::from_static(name), value);
     }
     let cookies = cookie_header(&token, &settings.clearance_cookies);
-    let mut cookies = HeaderValue::from_str(&cookies).map_err(|_| unusable("clearance_cookies"))?;
+    let mut cookies = HeaderValue::from_str(&cookies).map_err(|_| unusable_header("clearance_cookies"))?;
     cookies.set_sensitive(true);
     headers.insert(COOKIE, cookies);
     Ok(headers)
 }
 
-fn content_type(response: &reqwest::Response) -> Option<String> {
+pub(super) fn unusable_header(what: &str) -> UpstreamError {
+    UpstreamErrorKind::Protocol(format!("{what} cannot be sent as a header")).into()
+}
+
+pub(super) fn content_type(response: &reqwest::Response) -> Option<String> {
     let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     Some(value.to_ascii_lowercase())
+}
+
+/// Reads what came with a refusal; nothing where that fails.
+pub(super) async fn read_error_body(response: reqwest::Response) -> Bytes {
+    read_body(response, ERROR_BODY).await.unwrap_or_default()
 }
 
 /// Reads a body up to `limit`.

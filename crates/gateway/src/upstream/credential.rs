@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{UpstreamError, UpstreamErrorKind};
 use crate::secrets::Cipher;
 
 /// Who an account is, and its token, sealed until it goes into a header.
@@ -22,9 +23,12 @@ impl Credential {
         &self.account_id
     }
 
-    /// The token in the clear. `None` when it cannot be opened: the key was replaced.
-    pub(super) fn token(&self) -> Option<String> {
-        self.cipher.open(&self.sealed, self.context).ok()
+    /// The token in the clear.
+    pub(super) fn open(&self) -> Result<String, UpstreamError> {
+        self.cipher.open(&self.sealed, self.context).map_err(|_| {
+            let words = "the account's token cannot be opened: data/secret.key was replaced; add the account again";
+            UpstreamErrorKind::Protocol(words.to_owned()).into()
+        })
     }
 }
 

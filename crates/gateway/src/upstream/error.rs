@@ -35,6 +35,9 @@ pub(crate) enum UpstreamErrorKind {
     /// It answered with nothing.
     #[error("the upstream's answer was empty")]
     Empty,
+    /// There is no such route, told by the status of the refusal.
+    #[error("the upstream does not offer this transport here (it answered {0})")]
+    NoRoute(u16),
     /// The answer ended in the middle.
     #[error("the upstream's answer was cut off")]
     Truncated,
@@ -43,6 +46,8 @@ pub(crate) enum UpstreamErrorKind {
 /// Which patience ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Patience {
+    #[error("the socket was not opened within {} s", .0.as_secs())]
+    Handshake(Duration),
     #[error("no answer began within {} s", .0.as_secs())]
     FirstEvent(Duration),
     #[error("the upstream was silent for {} s", .0.as_secs())]
@@ -57,6 +62,8 @@ impl UpstreamError {
             UpstreamErrorKind::Failure(failure) => failure.kind.label(),
             UpstreamErrorKind::Connect(_) => "exit_unreachable",
             UpstreamErrorKind::Transport(_) => "transport",
+            UpstreamErrorKind::NoRoute(_) => "no_route",
+            UpstreamErrorKind::Timeout(Patience::Handshake(_)) => "timeout_handshake",
             UpstreamErrorKind::Timeout(Patience::FirstEvent(_)) => "timeout_first_event",
             UpstreamErrorKind::Timeout(Patience::Idle(_)) => "timeout_idle",
             UpstreamErrorKind::Timeout(Patience::Total(_)) => "timeout_total",

@@ -1,7 +1,7 @@
 //! The upstream, spoken to: the only room that knows the HTTP client and the dialects.
 //!
 //! It sends a turn and hands back the answer as bytes to be pulled, makes the unary calls, and says what a failure means
-//! ([`Verdict`]). One connection of HTTP/2 carries about a hundred streams and lets the next one wait in silence, so requests
+//! ([`Verdict`]). A turn goes over one of two transports, and what comes back is the same [`UpstreamAnswer`]. One connection of HTTP/2 carries about a hundred streams and lets the next one wait in silence, so requests
 //! are spread over several clients and the open streams of each are counted here.
 
 mod answer;
@@ -9,12 +9,21 @@ mod client;
 mod credential;
 mod error;
 mod exit;
+mod rest_answer;
 mod shards;
+mod socket;
+mod socket_answer;
+mod transport;
 mod verdict;
 
-pub(crate) use answer::AnswerBody;
+pub(crate) use answer::{Heard, UpstreamAnswer};
 pub(crate) use client::{CallError, Upstream, UpstreamOptions};
 pub(crate) use credential::Credential;
 pub(crate) use error::{Patience, UpstreamError, UpstreamErrorKind};
 pub(crate) use exit::{BreakerLimits, ExitBreaker, ExitClosed};
+pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
+
+/// The longest thing the upstream says at once. Stored answers with many cards reach a few MiB, and the upstream repeats the
+/// question.
+const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;

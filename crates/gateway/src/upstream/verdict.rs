@@ -53,6 +53,8 @@ impl UpstreamError {
             UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::Once),
             // The request's own doing: it would be as long with every account.
             UpstreamErrorKind::Oversized(_) => (Blame::Nobody, Retry::No),
+            // So it is for every account, until the operator or the upstream changes something.
+            UpstreamErrorKind::NoRoute(_) => (Blame::Nobody, Retry::No),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)

@@ -1,0 +1,52 @@
+//! What is known of how an account is reached: its id at the upstream, and whether the WebSocket is there for it.
+
+use super::AccountPool;
+use super::entry::Entry;
+use crate::store::Write;
+use crate::upstream::Transport;
+
+impl AccountPool {
+    /// Keeps an account's id at the upstream, once the upstream has told it.
+    pub(crate) fn learn_user_id(&self, account_id: &str, user_id: &str) {
+        self.learn(account_id, |entry| {
+            let is_new = entry.user_id.as_deref() != Some(user_id);
+            entry.user_id = Some(user_id.to_owned());
+            is_new
+        });
+    }
+
+    /// Notes what a turn was answered over.
+    pub(crate) fn learn_transport(&self, account_id: &str, transport: Transport) {
+        self.learn(account_id, |entry| {
+            let over_websocket = transport == Transport::Websocket;
+            let is_new =
+                entry.transport != Some(transport) || over_websocket && entry.websocket_missing_until.is_some();
+            entry.transport = Some(transport);
+            if over_websocket {
+                entry.websocket_missing_until = None;
+            }
+            is_new
+        });
+    }
+
+    /// Notes that the WebSocket is not there for an account; it is looked for again after so many seconds.
+    pub(crate) fn learn_websocket_missing(&self, account_id: &str, seconds: i64) {
+        let until = self.shared.clock.now_ms() + seconds * 1_000;
+        self.learn(account_id, |entry| {
+            entry.websocket_missing_until = Some(until);
+            true
+        });
+    }
+
+    fn learn(&self, account_id: &str, learn: impl FnOnce(&mut Entry) -> bool) {
+        let mut state = self.state();
+        let Some(index) = state.find(account_id) else { return };
+        // Nothing of this decides whether the account can serve, so it stays where it is in the lists.
+        let Some(entry) = state.entry_mut(index) else { return };
+        if learn(entry) {
+            let row = entry.state_row();
+            drop(state);
+            self.shared.writer.enqueue(Write::Account(Box::new(row)));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Opens a turn upstream, up to its first visible event: over the transport that the settings and the account call for, and,
+//! where those leave the choice, over the other if that one turns out not to be there.
+
+use std::sync::Arc;
+
+use protocol::failure::FailureKind;
+use protocol::rest::{self, Account};
+use protocol::translate::{ChatEvent, RenderOptions};
+use protocol::turn::TurnRequest;
+
+use super::Shared;
+use super::answer::OwnedEvent;
+use super::stream::{EventStream, Pulled, StreamContext};
+use crate::accounts::Lease;
+use crate::settings::{Settings, UpstreamTransport};
+use crate::upstream::{CallError, Patience, Transport, UpstreamError, UpstreamErrorKind};
+
+/// How long an account does without the WebSocket after the upstream said that there is none. It comes and goes with the
+/// upstream's releases, not by the minute.
+const MISSING_S: i64 = 1_800;
+
+/// The same after an upgrade that led nowhere: perhaps the way there was only disturbed.
+const DISTURBED_S: i64 = 300;
+
+/// One turn and what it is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) lease: &'a Lease,
+    pub(super) turn: TurnRequest<'a>,
+    pub(super) settings: &'a Arc<Settings>,
+    pub(super) options: RenderOptions,
+}
+
+/// An answer whose first visible events are here.
+pub(super) struct Begun {
+    pub(super) stream: Box<EventStream>,
+    pub(super) events: Vec<OwnedEvent>,
+    /// The whole answer came at once.
+    pub(super) complete: bool,
+}
+
+impl Opening<'_> {
+    /// Opens the turn. `over` tells, also after a failure, what was used last.
+    pub(super) async fn open(&self, over: &mut Transport) -> Result<Begun, UpstreamError> {
+        let may_choose = self.settings.upstream_transport == UpstreamTransport::Auto;
+        let first = match self.settings.upstream_transport {
+            UpstreamTransport::Rest => Transport::Rest,
+            UpstreamTransport::Auto if self.lease.websocket_missing() => Transport::Rest,
+            UpstreamTransport::Auto | UpstreamTransport::Websocket => Transport::Websocket,
+        };
+        *over = first;
+        let error = match self.open_over(first).await {
+            Ok(begun) => return Ok(self.note_answered(begun, first)),
+            Err(error) => error,
+        };
+        if !may_choose || !self.is_worth_the_other(first, &error) {
+            return Err(error);
+        }
+        *over = first.other();
+        self.note_missing(first, &error);
+        match self.open_over(*over).await {
+            Ok(begun) => Ok(self.note_answered(begun, *over)),
+            // Neither is there: that is nobody's fault, whichever was asked last.
+            Err(second) if self.is_missing(&error) && self.is_missing(&second) => {
+                Err(UpstreamErrorKind::NoRoute(NOT_FOUND).into())
+            }
+            Err(second) => Err(second),
+        }
+    }
+
+    async fn open_over(&self, transport: Transport) -> Result<Begun, UpstreamError> {
+        let Self { shared, lease, turn, settings, options } = self;
+        let credential = lease.credential();
+        let answer = match transport {
+            Transport::Rest => shared.upstream.chat_over_rest(credential, turn, settings).await?,
+            Transport::Websocket => {
+                let user_id = self.user_id().await?;
+                shared.upstream.chat_over_websocket(credential, &user_id, turn, settings).await?
+            }
+        };
+        let context = StreamContext {
+            shared: Arc::clone(shared),
+            credential: credential.clone(),
+            settings: Arc::clone(settings),
+            conversation_id: turn.parent.map(|parent| parent.conversation_id.to_owned()),
+        };
+        first_events(EventStream::boxed(answer, context, options.clone())).await
+    }
+
+    /// The account's id at the upstream, which the upgrade names. Asked for once in an account's life.
+    async fn user_id(&self) -> Result<String, UpstreamError> {
+        if let Some(known) = self.lease.user_id() {
+            return Ok(known.to_owned());
+        }
+        let Self { shared, lease, settings, .. } = self;
+        match shared.upstream.call(lease.credential(), rest::account(), settings, rest::read_account).await {
+            Ok(Account::Known { user_id }) => {
+                shared.accounts.learn_user_id(lease.account_id(), &user_id);
+                Ok(user_id)
+            }
+            Ok(Account::Refused(failure)) => Err(failure.into()),
+            Err(CallError::Upstream(error)) if is_not_found(&error) => {
+                Err(UpstreamErrorKind::NoRoute(NOT_FOUND).into())
+            }
+            Err(CallError::Upstream(error)) => Err(error),
+            Err(CallError::Unreadable(words)) => Err(UpstreamErrorKind::Protocol(words).into()),
+        }
+    }
+
+    /// Whether a failure means that the other transport may do better: this one is not there, or it does not know the
+    /// conversation, which may have begun over the other.
+    fn is_worth_the_other(&self, transport: Transport, error: &UpstreamError) -> bool {
+        self.is_missing(error) || is_not_found(error) || transport == Transport::Websocket && leads_nowhere(error)
+    }
+
+    /// A new conversation cannot be unknown: it is the route that is.
+    fn is_missing(&self, error: &UpstreamError) -> bool {
+        matches!(error.kind, UpstreamErrorKind::NoRoute(_)) || self.turn.parent.is_none() && is_not_found(error)
+    }
+
+    fn note_missing(&self, transport: Transport, error: &UpstreamError) {
+        if transport == Transport::Rest || !(self.is_missing(error) || leads_nowhere(error)) {
+            return;
+        }
+        let seconds = if leads_nowhere(error) { DISTURBED_S } else { MISSING_S };
+        let account = self.lease.account_id();
+        tracing::info!(account = %account, error = %error, seconds, "no WebSocket for this account; REST for a while");
+        self.shared.accounts.learn_websocket_missing(account, seconds);
+    }
+
+    fn note_answered(&self, begun: Begun, transport: Transport) -> Begun {
+        self.shared.accounts.learn_transport(self.lease.account_id(), transport);
+        begun
+    }
+}
+
+const NOT_FOUND: u16 = 404;
+
+fn is_not_found(error: &UpstreamError) -> bool {
+    matches!(&error.kind, UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound)
+}
+
+/// The way to the WebSocket is there and ends in something else, for instance a proxy that knows no upgrades.
+fn leads_nowhere(error: &UpstreamError) -> bool {
+    matches!(error.kind, UpstreamErrorKind::Timeout(Patience::Handshake(_)) | UpstreamErrorKind::Protocol(_))
+}
+
+/// Pulls until something is visible.
+async fn first_events(mut stream: Box<EventStream>) -> Result<Begun, UpstreamError> {
+    let mut events = Vec::new();
+    loop {
+        let pulled = std::future::poll_fn(|context| {
+            stream.poll_events(context, &mut |event: ChatEvent<'_>| events.push(OwnedEvent::from(event)))
+        });
+        match pulled.await {
+            Pulled::Events if events.is_empty() => {}
+            Pulled::Events => return Ok(Begun { stream, events, complete: false }),
+            Pulled::Complete => return Ok(Begun { stream, events, complete: true }),
+            // What came before the failure in the same read has not left yet.
+            Pulled::Failed(error) => return Err(error),
+        }
+    }
+}
