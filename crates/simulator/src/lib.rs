@@ -17,6 +17,7 @@ mod script;
 mod server;
 mod simulator;
 mod state;
+mod turn;
 
 pub use account::{Account, CredentialState, Subscription, SubscriptionStatus};
 pub use calls::{Call, Report, Violation};

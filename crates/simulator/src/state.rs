@@ -16,6 +16,7 @@ use crate::{
     rest::TemplateCache,
     script::Step,
     simulator::Options,
+    turn::Keep,
 };
 
 /// Violations that are kept; what comes after the first thousands says nothing new.
@@ -90,6 +91,8 @@ pub(crate) struct Node {
     pub cards: Vec<String>,
     pub images: Vec<String>,
     pub sources: Vec<Value>,
+    /// The message in pieces, if it was sent over the socket (UPSTREAM.md 16.10).
+    pub chunks: Option<Vec<Value>>,
     /// An answer whose stream was cut and that goes on without a reader.
     pub background: Option<Background>,
 }
@@ -133,6 +136,10 @@ impl Sender {
 impl Shared {
     pub(crate) fn new(options: Options) -> Self {
         Self { options, counters: Arc::default(), templates: TemplateCache::default(), state: Mutex::default() }
+    }
+
+    pub(crate) fn keep(&self) -> Keep {
+        if self.options.keep_tree { Keep::Tree } else { Keep::Nothing }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -251,6 +258,7 @@ impl Node {
             cards: Vec::new(),
             images: Vec::new(),
             sources: Vec::new(),
+            chunks: None,
             background: None,
         }
     }

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::json;
+use crate::{json, turn::Fault};
 
 /// How a route writes a status object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,4 +96,14 @@ pub(super) fn no_conversation(form: ErrorForm) -> Refusal {
 
 pub(super) fn no_response(form: ErrorForm) -> Refusal {
     status(form, 404, 5, "Response not found")
+}
+
+/// Why a chat call or a conversation is refused.
+pub(super) fn inadmissible(form: ErrorForm, fault: Fault) -> Refusal {
+    match fault {
+        Fault::EmptyMessage => bad_request(form, "Message must not be empty"),
+        Fault::NoFile => bad_request(form, "File attachment not found"),
+        Fault::NoConversation => no_conversation(form),
+        Fault::NoResponse => no_response(form),
+    }
 }

@@ -8,7 +8,6 @@ mod conversations;
 mod entry;
 mod files;
 mod messages;
-mod question;
 mod share;
 
 use std::sync::Arc;
@@ -19,7 +18,10 @@ use axum::{
     routing::{any, delete, get, post},
 };
 
-use crate::state::Shared;
+use crate::{
+    state::{Conversation, Shared, State as Store},
+    turn,
+};
 use answer::{ErrorForm, Refusal};
 
 type App = Arc<Shared>;
@@ -65,6 +67,16 @@ fn app_chat() -> Router<App> {
 async fn no_gateway(State(shared): State<App>) -> Refusal {
     *shared.state().counts.entry("gateway").or_default() += 1;
     answer::status(ErrorForm::Bare, 404, 5, "Not Found")
+}
+
+/// The conversation, if it is the caller's.
+fn owned<'a>(
+    state: &'a mut Store,
+    form: ErrorForm,
+    sso: &str,
+    conversation: &str,
+) -> Result<&'a Conversation, Refusal> {
+    turn::owned(state, sso, conversation).map_err(|fault| answer::inadmissible(form, fault))
 }
 
 async fn unknown_route(State(shared): State<App>, request: Request) -> Refusal {
