@@ -90,6 +90,11 @@ pub(super) fn internal_error(form: ErrorForm) -> Refusal {
     status(form, 500, 13, "Internal error")
 }
 
+/// What a path answers that does not exist.
+pub(super) fn no_route() -> Refusal {
+    status(ErrorForm::Bare, 404, 5, "Not Found")
+}
+
 pub(super) fn no_conversation(form: ErrorForm) -> Refusal {
     status(form, 404, 5, "Conversation not found")
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     account::mode_of,
-    calls::StreamGuard,
+    calls::{StreamGuard, Transport},
     ids,
     rest::{Answer, Envelope, Form, PreparedAnswer, Renderer, TemplateKey, TemplateShape, conversation_json},
     script::{BeforeHeaders, Plan, Question, Reply, Script, paced_steps, stall_steps},
@@ -27,6 +27,7 @@ const NEW: Route = Route::streaming("new");
 const RESPONSES: Route = Route::streaming("responses");
 
 pub(super) async fn new(State(shared): State<App>, request: Request) -> Answered {
+    check_route(&shared, NEW)?;
     let entry = enter(&shared, NEW, None, request).await?;
     answer_call(shared, entry, None).await
 }
@@ -36,8 +37,18 @@ pub(super) async fn responses(
     Path(conversation): Path<String>,
     request: Request,
 ) -> Answered {
+    check_route(&shared, RESPONSES)?;
     let entry = enter(&shared, RESPONSES, Some(&conversation), request).await?;
     answer_call(shared, entry, Some(conversation)).await
+}
+
+/// The chat routes may be gone while all others work (UPSTREAM.md 16).
+fn check_route(shared: &App, route: Route) -> Result<(), Refusal> {
+    if shared.switches.rest_chat() {
+        return Ok(());
+    }
+    *shared.state().counts.entry(route.name).or_default() += 1;
+    Err(answer::no_route())
 }
 
 /// How an accepted call is answered.
@@ -52,10 +63,10 @@ async fn answer_call(shared: App, entry: Entry, conversation: Option<String>) ->
     let keep = shared.keep();
     let accepted = {
         let mut state = shared.state();
+        state.count_transport(Transport::Rest);
         let final_metadata = entry.body["sendFinalMetadata"] == true;
         let wanted = wanted(entry, conversation);
-        let asked =
-            admit(&mut state, wanted, keep).map_err(|fault| answer::inadmissible(ErrorForm::Wrapped, fault))?;
+        let asked = admit(&mut state, wanted, keep).map_err(|fault| answer::inadmissible(ErrorForm::Wrapped, fault))?;
         accept(&mut state, asked, final_metadata, keep)?
     };
     Ok(match accepted {

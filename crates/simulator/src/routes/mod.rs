@@ -9,13 +9,14 @@ mod entry;
 mod files;
 mod messages;
 mod share;
+mod socket;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, State},
-    routing::{any, delete, get, post},
+    routing::{delete, get, post},
 };
 
 use crate::{
@@ -37,8 +38,7 @@ pub(crate) fn router(shared: App) -> Router {
         .route("/http/upload-file-v2/direct", post(files::upload_direct))
         .route("/assets/{*path}", get(files::asset))
         .route("/users/{*path}", get(files::asset))
-        // The WebSocket form does not exist here: whoever tries it first learns so from a 404 (UPSTREAM.md 16.1).
-        .route("/ws/mgw/", any(no_gateway))
+        .route("/ws/mgw/", get(socket::upgrade))
         .nest("/__simulator", control::router())
         .fallback(unknown_route)
         .with_state(shared)
@@ -64,11 +64,6 @@ fn app_chat() -> Router<App> {
         .route("/upload-file", post(files::upload))
 }
 
-async fn no_gateway(State(shared): State<App>) -> Refusal {
-    *shared.state().counts.entry("gateway").or_default() += 1;
-    answer::status(ErrorForm::Bare, 404, 5, "Not Found")
-}
-
 /// The conversation, if it is the caller's.
 fn owned<'a>(
     state: &'a mut Store,
@@ -85,5 +80,5 @@ async fn unknown_route(State(shared): State<App>, request: Request) -> Refusal {
     *state.counts.entry("unknown").or_default() += 1;
     state.violate("unknown_route", detail);
     drop(state);
-    answer::status(ErrorForm::Bare, 404, 5, "Not Found")
+    answer::no_route()
 }

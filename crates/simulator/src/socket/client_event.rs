@@ -135,7 +135,10 @@ mod tests {
             "x_grok": {"input_chunks": chunks}}});
         let item = Item::read(&event);
         assert_eq!((item.text.as_str(), item.role.as_str()), ("one\ntwo", "user"));
-        assert_eq!((item.mentioned, item.files), (vec!["a".into(), "b".into()], ["a", "b", "c", "d"].map(String::from).to_vec()));
+        assert_eq!(
+            (item.mentioned, item.files),
+            (vec!["a".into(), "b".into()], ["a", "b", "c", "d"].map(String::from).to_vec())
+        );
         assert_eq!(item.input_chunks.len(), 4);
         let realtime = json!({"item": {"role": "user", "content": [{"type": "input_text", "text": "hi"}]}});
         assert_eq!(Item::read(&realtime).text, "hi");

@@ -5,11 +5,14 @@ mod chunks;
 mod client_event;
 mod connection;
 mod events;
+mod framing;
 mod line;
+mod markup;
 mod play;
 mod renderer;
 mod session;
+mod turn;
 mod wire;
 
-pub(crate) use connection::{Origin, Upgraded, serve};
+pub(crate) use connection::{Accepted, Origin, Upgraded, serve};
 pub(crate) use wire::accept_key;

@@ -77,11 +77,10 @@ impl Keeper {
         let replay: Vec<Step> = steps[..rest - 1].iter().chain(&steps[rest..]).cloned().collect();
         let mut wait = IN_BACKGROUND;
         recorder.answer_mut().background = None;
-        for step in &steps[rest..] {
+        for step in goes_on(steps, rest) {
             match step {
                 Step::Wait(pause) => wait += *pause,
-                Step::Hang | Step::Reset | Step::Cut { reconnectable: false } => break,
-                _ => recorder.apply(step),
+                step => recorder.apply(step),
             }
         }
         self.save_images(recorder);
@@ -99,4 +98,10 @@ impl Keeper {
             self.save(recorder);
         }
     }
+}
+
+/// What goes on without a reader after a cut before `steps[rest]`: everything up to the next bad end.
+pub(crate) fn goes_on(steps: &[Step], rest: usize) -> impl Iterator<Item = &Step> {
+    let bad_end = |step: &&Step| matches!(step, Step::Hang | Step::Reset | Step::Cut { reconnectable: false });
+    steps[rest..].iter().take_while(move |step| !bad_end(step))
 }

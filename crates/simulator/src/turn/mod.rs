@@ -7,7 +7,7 @@ pub(crate) mod cards;
 mod keeper;
 mod recorder;
 
-pub(crate) use asked::{Asked, Continued, Fault, Wanted, admit, owned};
+pub(crate) use asked::{Asked, Fault, Wanted, admit, owned};
 pub(crate) use begin::{Turn, begin, branch};
-pub(crate) use keeper::{Keep, Keeper};
+pub(crate) use keeper::{Keep, Keeper, goes_on};
 pub(crate) use recorder::Recorder;
