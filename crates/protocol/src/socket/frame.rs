@@ -260,9 +260,11 @@ fn event_member<'a>(name: &str) -> Option<Member<'a>> {
         "event" => Member::Inside(Level::Event),
         "session_id" | "sessionId" => Member::SessionId,
         "type" => Member::Type,
-        "client_event_id" | "clientEventId" => Member::ClientEventId,
+        // What comes with every piece of text stands first: names are compared in this order.
+        "event_id" | "item_id" => Member::Silent,
         "response_id" | "responseId" => Member::ResponseId,
         "chunk" => Member::Inside(Level::Chunk),
+        "client_event_id" | "clientEventId" => Member::ClientEventId,
         "x_grok" | "xGrok" => Member::Inside(Level::Extension),
         "output" => Member::Inside(Level::Output),
         "delta" => Member::Delta,
@@ -276,9 +278,10 @@ fn event_member<'a>(name: &str) -> Option<Member<'a>> {
         "response" => Member::Payload(Payload::Response),
         "error" => Member::Payload(Payload::Error),
         "result" => Member::Payload(Payload::SearchResult),
-        "event_id" | "eventId" | "item_id" | "itemId" | "previous_item_id" | "previousItemId" | "output_index"
-        | "outputIndex" | "content_index" | "contentIndex" | "session" | "mode" | "part" | "conversation_id"
-        | "conversationId" => Member::Silent,
+        "eventId" | "itemId" | "previous_item_id" | "previousItemId" | "output_index" | "outputIndex"
+        | "content_index" | "contentIndex" | "session" | "mode" | "part" | "conversation_id" | "conversationId" => {
+            Member::Silent
+        }
         _ => return None,
     })
 }
