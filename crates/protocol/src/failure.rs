@@ -169,6 +169,7 @@ pub fn classify_named(name: &str, message: &str) -> Failure {
         .or_else(|| judge_words(&name.to_ascii_lowercase(), Some(name)))
         .or_else(|| judge_words(&name.to_ascii_lowercase().replace(['_', '-'], " "), None))
         .or_else(|| judge_code(Some(name)))
+        .or_else(|| name.starts_with("attachment").then_some(rejected(Rejection::Attachment)))
         .unwrap_or(FailureKind::Unavailable);
     failure(kind, message, Some(name.to_owned()))
 }
@@ -181,7 +182,7 @@ fn judge_name(name: &str) -> Option<FailureKind> {
         "globalRateLimit" | "rateLimited" => FailureKind::RateLimited { quota_left: None },
         "modelNotAvailable" => FailureKind::ModelUnavailable,
         "beyondContextLength" | "userPromptTooLong" => rejected(Rejection::TooLong),
-        "attachmentModerated" | "contentModerated" => rejected(Rejection::Moderated),
+        "attachmentModerated" | "contentModerated" | "contentFilter" => rejected(Rejection::Moderated),
         "attachmentImageTooLarge" | "attachmentFileTooLarge" | "attachmentTooManyPages" | "attachmentLoadFailed" => {
             rejected(Rejection::Attachment)
         }
@@ -193,7 +194,6 @@ fn judge_name(name: &str) -> Option<FailureKind> {
             FailureKind::Unavailable
         }
         other if is_harmless_by_nature(other) => FailureKind::Unavailable,
-        other if other.starts_with("attachment") => rejected(Rejection::Attachment),
         _ => return None,
     };
     Some(kind)

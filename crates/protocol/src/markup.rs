@@ -120,10 +120,12 @@ impl MarkupScanner {
         }
     }
 
-    /// Something other than text stands here: what only may have been the beginning of a tag is text. Inside a tag nothing changes.
+    /// Something other than text stands here. A tag that has only begun goes on no further, so it is text, as it would be with
+    /// another tag in this place.
     pub fn interrupt(&mut self, mut event: impl FnMut(MarkupEvent<'_>)) {
-        if matches!(self.state, State::Name) && beginning(&self.held).is_none() {
-            self.release(&mut event);
+        match self.state {
+            State::Name | State::Attributes { in_quotes: false, .. } | State::Closing(_) => self.release(&mut event),
+            State::Text | State::Attributes { .. } | State::Body(_) => {}
         }
     }
 

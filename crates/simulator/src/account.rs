@@ -88,6 +88,33 @@ impl Account {
         self.change(|account| account.sticky = reply);
     }
 
+    /// Queues what the account's next WebSocket upgrade meets: an answer that is not a stream refuses it, a script delays it
+    /// by what happens before its headers, anything else lets it in.
+    ///
+    /// Without this, a refusal at the front of the queue of chat calls meets the upgrade too, so that one script serves
+    /// both transports.
+    pub fn push_upgrade(&self, reply: Reply) {
+        self.change(|account| account.upgrades.push_back(reply));
+    }
+
+    /// What every upgrade meets that finds that queue empty, until `None` is set.
+    pub fn always_upgrade(&self, reply: Option<Reply>) {
+        self.change(|account| account.sticky_upgrade = reply);
+    }
+
+    /// Lets upgrades in again.
+    pub fn clear_upgrades(&self) {
+        self.change(|account| {
+            account.upgrades.clear();
+            account.sticky_upgrade = None;
+        });
+    }
+
+    /// Upgrades that are still scripted.
+    pub fn queued_upgrades(&self) -> usize {
+        self.change(|account| account.upgrades.len())
+    }
+
     /// Empties the queue and ends the sticky reply.
     pub fn clear(&self) {
         self.change(|account| {
@@ -161,6 +188,8 @@ pub(crate) struct AccountState {
     pub user_id: Arc<str>,
     pub queue: VecDeque<Reply>,
     pub sticky: Option<Reply>,
+    pub upgrades: VecDeque<Reply>,
+    pub sticky_upgrade: Option<Reply>,
     pub quotas: HashMap<String, Quota>,
     pub default_quota: i64,
     pub credential: CredentialState,
@@ -185,6 +214,8 @@ impl AccountState {
             user_id: ids::derived(sso).into(),
             queue: VecDeque::new(),
             sticky: None,
+            upgrades: VecDeque::new(),
+            sticky_upgrade: None,
             quotas: HashMap::new(),
             default_quota,
             credential: CredentialState::Valid,
@@ -209,6 +240,19 @@ impl AccountState {
     /// The reply for the next chat call.
     pub(crate) fn next_reply(&mut self) -> Reply {
         self.queue.pop_front().or_else(|| self.sticky.clone()).unwrap_or(Reply::Default)
+    }
+
+    /// What a WebSocket upgrade meets, if it is not just let in.
+    pub(crate) fn upgrade_reply(&mut self) -> Option<Reply> {
+        if let Some(reply) = self.upgrades.pop_front().or_else(|| self.sticky_upgrade.clone()) {
+            return Some(reply);
+        }
+        let refuses = |reply: &Reply| matches!(reply, Reply::Http { .. } | Reply::RateLimited { quota_left: true });
+        match self.queue.front() {
+            Some(reply) if refuses(reply) => self.queue.pop_front(),
+            Some(_) => None,
+            None => self.sticky.clone().filter(refuses),
+        }
     }
 
     pub(crate) fn subscriptions_json(&self) -> Value {

@@ -16,10 +16,12 @@ mod routes;
 mod script;
 mod server;
 mod simulator;
+mod socket;
 mod state;
+mod turn;
 
 pub use account::{Account, CredentialState, Subscription, SubscriptionStatus};
-pub use calls::{Call, Report, Violation};
+pub use calls::{Call, Report, Transport, Violation};
 pub use script::{
     BeforeHeaders, Chunk, Citation, Framing, ImageForm, ImageStage, ImageStep, NetworkCut, Reply, SCENARIO_TEXT,
     Script, Separator, Severity, Step, Thinking, ThinkingKind, ToolCall, ToolResult, When,

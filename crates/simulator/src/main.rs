@@ -40,6 +40,12 @@ struct Arguments {
     /// Keep no conversations and no log, and answer from prepared buffers.
     #[arg(long)]
     stateless: bool,
+    /// Answer 404 to WebSocket upgrades.
+    #[arg(long)]
+    no_socket: bool,
+    /// Answer 404 to chat calls over REST; all other routes go on.
+    #[arg(long)]
+    no_rest_chat: bool,
 }
 
 #[tokio::main]
@@ -72,6 +78,8 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
         tls: arguments.tls,
         keep_tree: !arguments.stateless,
         default_quota: arguments.quota,
+        socket: !arguments.no_socket,
+        rest_chat: !arguments.no_rest_chat,
     })
     .await?;
     for index in 0..arguments.accounts {

@@ -30,7 +30,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::calls::Counters;
+use crate::{
+    calls::Counters,
+    socket::{self, Upgraded},
+};
 
 /// Connections that may wait to be accepted: a bench opens thousands at once.
 const BACKLOG: u32 = 4096;
@@ -131,9 +134,14 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     let streams = Arc::new(ConnectionStreams { open: AtomicU64::new(0), counters });
     let routes = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let upgraded = Upgraded::default();
+    let service_upgraded = upgraded.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         // HTTP/1 has one request at a time; only HTTP/2 is worth counting.
         let counted = (request.version() == Version::HTTP_2).then(|| OpenStream::new(&streams));
+        if counted.is_none() {
+            request.extensions_mut().insert(service_upgraded.clone());
+        }
         let answer = hyper::service::Service::call(&routes, request);
         async move {
             let response: Response<Body> = answer.await?;
@@ -145,8 +153,12 @@ async fn serve_http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http2().max_concurrent_streams(HTTP2_STREAMS);
-    // A broken connection is the client's affair; the answer's guard has counted it.
-    let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+    // On the heap, so that a socket that outlives it does not carry its size along. A broken connection is the client's
+    // affair; the answer's guard has counted it.
+    let _ = Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service)).await;
+    if let Some((on_upgrade, accepted)) = upgraded.take() {
+        Box::pin(socket::serve(on_upgrade, accepted)).await;
+    }
 }
 
 struct OpenConnection(Arc<Counters>);

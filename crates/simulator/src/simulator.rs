@@ -27,11 +27,22 @@ pub struct Options {
     pub keep_tree: bool,
     /// Calls that each account has in each mode.
     pub default_quota: i64,
+    /// Whether the WebSocket route exists; see [`Simulator::set_socket`].
+    pub socket: bool,
+    /// Whether the REST chat routes exist; see [`Simulator::set_rest_chat`].
+    pub rest_chat: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 0).into(), tls: false, keep_tree: true, default_quota: 1000 }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: false,
+            keep_tree: true,
+            default_quota: 1000,
+            socket: true,
+            rest_chat: true,
+        }
     }
 }
 
@@ -119,6 +130,17 @@ impl Simulator {
     /// Forgets conversations, files, calls, counts, violations and scripts; accounts stay known, with full quota.
     pub fn reset(&self) {
         self.shared.state().reset(self.shared.options.default_quota);
+    }
+
+    /// Whether the WebSocket route exists. Without it upgrades are answered 404; open sockets stay.
+    pub fn set_socket(&self, exists: bool) {
+        self.shared.switches.set_socket(exists);
+    }
+
+    /// Whether a chat can be asked over REST. Without it `…/conversations/new` and `POST …/responses` are answered 404, and
+    /// all other routes go on.
+    pub fn set_rest_chat(&self, exists: bool) {
+        self.shared.switches.set_rest_chat(exists);
     }
 
     /// Stops listening and breaks all connections.

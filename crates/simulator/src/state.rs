@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -11,11 +14,12 @@ use tokio::time::Instant;
 
 use crate::{
     account::AccountState,
-    calls::{Call, Counters, Report, Violation},
+    calls::{Call, Counters, Report, Transport, Violation},
     ids,
     rest::TemplateCache,
     script::Step,
     simulator::Options,
+    turn::Keep,
 };
 
 /// Violations that are kept; what comes after the first thousands says nothing new.
@@ -26,7 +30,36 @@ pub(crate) struct Shared {
     pub options: Options,
     pub counters: Arc<Counters>,
     pub templates: TemplateCache,
+    pub switches: Switches,
     state: Mutex<State>,
+}
+
+/// Which forms of the chat there are, changeable while it runs.
+pub(crate) struct Switches {
+    socket: AtomicBool,
+    rest_chat: AtomicBool,
+}
+
+impl Switches {
+    fn new(options: &Options) -> Self {
+        Self { socket: AtomicBool::new(options.socket), rest_chat: AtomicBool::new(options.rest_chat) }
+    }
+
+    pub(crate) fn socket(&self) -> bool {
+        self.socket.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn rest_chat(&self) -> bool {
+        self.rest_chat.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_socket(&self, exists: bool) {
+        self.socket.store(exists, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_rest_chat(&self, exists: bool) {
+        self.rest_chat.store(exists, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -42,6 +75,7 @@ pub(crate) struct State {
     pub file_owners: HashMap<String, String>,
     pub calls: Vec<Call>,
     pub counts: BTreeMap<&'static str, u64>,
+    pub transports: BTreeMap<&'static str, u64>,
     pub violations: Vec<Violation>,
 }
 
@@ -90,6 +124,8 @@ pub(crate) struct Node {
     pub cards: Vec<String>,
     pub images: Vec<String>,
     pub sources: Vec<Value>,
+    /// The message in pieces, if it was sent over the socket (UPSTREAM.md 16.10).
+    pub chunks: Option<Vec<Value>>,
     /// An answer whose stream was cut and that goes on without a reader.
     pub background: Option<Background>,
 }
@@ -132,7 +168,17 @@ impl Sender {
 
 impl Shared {
     pub(crate) fn new(options: Options) -> Self {
-        Self { options, counters: Arc::default(), templates: TemplateCache::default(), state: Mutex::default() }
+        Self {
+            switches: Switches::new(&options),
+            options,
+            counters: Arc::default(),
+            templates: TemplateCache::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn keep(&self) -> Keep {
+        if self.options.keep_tree { Keep::Tree } else { Keep::Nothing }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -146,6 +192,7 @@ impl Shared {
         let state = self.state();
         let mut report =
             Report { violations: state.violations.clone(), calls: state.counts.clone(), ..Report::default() };
+        report.transports.clone_from(&state.transports);
         drop(state);
         self.counters.fill(&mut report);
         report
@@ -159,6 +206,11 @@ impl State {
             return;
         }
         self.violations.push(Violation { kind, detail: detail.into() });
+    }
+
+    /// Counts a chat call by how it came.
+    pub(crate) fn count_transport(&mut self, transport: Transport) {
+        *self.transports.entry(transport.name()).or_default() += 1;
     }
 
     /// Forgets everything but which accounts there are.
@@ -251,6 +303,7 @@ impl Node {
             cards: Vec::new(),
             images: Vec::new(),
             sources: Vec::new(),
+            chunks: None,
             background: None,
         }
     }

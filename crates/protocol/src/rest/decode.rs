@@ -68,6 +68,11 @@ fn report_payload(frame: &mut Frame<'_>, payload: Payload, value: &RawValue, eve
             if frame.tag.is_tool() {
                 stored.message = Cow::Borrowed("");
             }
+            for name in stored.errors.iter().filter_map(|error| error.failure.code.as_deref()) {
+                if !is_known_name(name) {
+                    event(unknown("error:", Cow::Borrowed(name), value.get()));
+                }
+            }
             event(GrokEvent::Stored(Box::new(stored)));
         }),
         Payload::QueryAction => payload::query_action(value).map(|call| event(GrokEvent::ToolCall(call))),

@@ -59,6 +59,12 @@ impl Answer {
             Kind::ResponseDone => return self.done(&frame, event),
             Kind::Output if !is_begun => return self.failures(&frame, event),
             _ if !is_begun => return Ended::No,
+            _ => {}
+        }
+        if self.id.is_none() {
+            self.begin(frame.response_id.clone(), event);
+        }
+        match frame.kind {
             Kind::Chunk | Kind::Output => return self.chunk(frame, object, event),
             Kind::TextDelta | Kind::ReasoningDelta => self.delta(frame, event),
             Kind::TextDone if !frame.is_thinking => self.whole_text(frame.whole_text, event),
@@ -143,7 +149,7 @@ impl Answer {
                 self.place(card, rollout, event);
             }),
             Payload::RenderSearchedImage => payload::searched_image(value).map(|card| self.place(card, rollout, event)),
-            Payload::RenderStart => payload::announcement(value).map(|card| event(GrokEvent::Card(card))),
+            Payload::RenderStart => payload::announcement(value).map(|card| self.place(card, rollout, event)),
             Payload::RenderGeneratedImage => payload::generated_image(value).map(|card| event(GrokEvent::Card(card))),
             Payload::CardAttachment => cards(value).map(|cards| {
                 for card in cards {

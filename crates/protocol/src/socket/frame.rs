@@ -30,6 +30,7 @@ pub(super) struct Frame<'a> {
     /// The whole text, in closing events.
     pub(super) whole_text: Option<Cow<'a, str>>,
     pub(super) title: Option<Cow<'a, str>>,
+    pub(super) status: Option<Cow<'a, str>>,
     pub(super) message: Option<Cow<'a, str>>,
     pub(super) code: Option<&'a RawValue>,
     /// Payloads in the order in which they came.
@@ -246,6 +247,7 @@ enum Member<'a> {
     IsThinking,
     WholeText,
     Title,
+    Status,
     Message,
     Code,
     Payload(Payload),
@@ -258,14 +260,17 @@ fn event_member<'a>(name: &str) -> Option<Member<'a>> {
         "event" => Member::Inside(Level::Event),
         "session_id" | "sessionId" => Member::SessionId,
         "type" => Member::Type,
-        "client_event_id" | "clientEventId" => Member::ClientEventId,
+        // What comes with every piece of text stands first: names are compared in this order.
+        "event_id" | "item_id" => Member::Silent,
         "response_id" | "responseId" => Member::ResponseId,
         "chunk" => Member::Inside(Level::Chunk),
+        "client_event_id" | "clientEventId" => Member::ClientEventId,
         "x_grok" | "xGrok" => Member::Inside(Level::Extension),
         "output" => Member::Inside(Level::Output),
         "delta" => Member::Delta,
         "text" => Member::WholeText,
         "title" => Member::Title,
+        "status" => Member::Status,
         "message" => Member::Message,
         "code" => Member::Code,
         "conversation" => Member::Payload(Payload::Conversation),
@@ -273,9 +278,10 @@ fn event_member<'a>(name: &str) -> Option<Member<'a>> {
         "response" => Member::Payload(Payload::Response),
         "error" => Member::Payload(Payload::Error),
         "result" => Member::Payload(Payload::SearchResult),
-        "event_id" | "eventId" | "item_id" | "itemId" | "previous_item_id" | "previousItemId" | "output_index"
-        | "outputIndex" | "content_index" | "contentIndex" | "session" | "mode" | "status" | "part"
-        | "conversation_id" | "conversationId" => Member::Silent,
+        "eventId" | "itemId" | "previous_item_id" | "previousItemId" | "output_index" | "outputIndex"
+        | "content_index" | "contentIndex" | "session" | "mode" | "part" | "conversation_id" | "conversationId" => {
+            Member::Silent
+        }
         _ => return None,
     })
 }
@@ -331,6 +337,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Frame<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut frame = Frame::default();
         Members { frame: &mut frame, level: Level::Top }.deserialize(deserializer)?;
+        if frame.kind == Kind::Missing && frame.payload(Payload::Error).is_some() {
+            frame.kind = Kind::Error;
+        }
         Ok(frame)
     }
 }
@@ -381,6 +390,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
                 Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::WholeText => frame.whole_text = members.next_value::<Text<'de>>()?.filled(),
                 Member::Title => frame.title = members.next_value::<Text<'de>>()?.filled(),
+                Member::Status => frame.status = members.next_value::<Text<'de>>()?.filled(),
                 Member::Message => frame.message = members.next_value::<Text<'de>>()?.filled(),
                 Member::Code => frame.code = Some(members.next_value::<&'de RawValue>()?),
                 Member::Payload(payload) => {

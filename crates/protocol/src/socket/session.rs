@@ -207,9 +207,9 @@ impl Session {
     /// One socket can carry several sessions. Until ours has a name, any may be it.
     fn is_foreign(&self, frame: &Frame<'_>) -> bool {
         let Some(ours) = self.id.as_deref() else { return false };
-        // The upstream may open a continued conversation under another name than the one we called it by.
+        // The upstream may open a continued conversation, or refuse to, under another name than the one we called it by.
         let is_naming = matches!(&self.state, State::Opening(opening) if !opening.is_created)
-            && matches!(frame.kind, Kind::SessionCreated | Kind::Attached);
+            && matches!(frame.kind, Kind::SessionCreated | Kind::Attached | Kind::Error | Kind::SessionEnded);
         !is_naming && frame.session_id.as_deref().is_some_and(|theirs| theirs != ours)
     }
 
@@ -239,8 +239,10 @@ impl Session {
         let State::Opening(opening) = &mut self.state else { return };
         let session_id = frame.session_id.as_deref().map(Box::<str>::from);
         if frame.kind == Kind::Attached {
-            if let Some(id) = Identified::read(frame.payload(Payload::Conversation)).id() {
-                opening.attached = Some((session_id, id.into()));
+            // The session is called like its conversation.
+            let id = Identified::read(frame.payload(Payload::Conversation)).id().map(Box::from);
+            if let Some(id) = id.or_else(|| session_id.clone()) {
+                opening.attached = Some((session_id, id));
             }
         } else if frame.client_event_id.as_deref().is_none_or(|id| id == &*opening.init_event) && !opening.is_created {
             opening.is_created = true;
@@ -273,6 +275,7 @@ impl Session {
                 let State::Asked { response_event } = &self.state else { return };
                 if frame.client_event_id.as_deref().is_none_or(|id| id == &**response_event) {
                     self.answer.begin(Identified::read(frame.payload(Payload::Response)).id(), event);
+                    self.is_accepted = true;
                     self.state = State::Answering;
                 }
             }
@@ -290,7 +293,7 @@ impl Session {
     fn late(&mut self, frame: Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
         match (frame.kind, frame.title) {
             (Kind::TitleUpdated, Some(title)) => event(GrokEvent::Title(title)),
-            (Kind::Persisted, _) => self.is_persisted = true,
+            (Kind::Persisted, _) => self.is_persisted = frame.status.as_deref().is_none_or(|status| status == "ok"),
             (Kind::Pong, _) => self.unanswered_pings = 0,
             _ => {}
         }

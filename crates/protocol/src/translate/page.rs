@@ -68,8 +68,9 @@ impl Page {
         }
     }
 
-    /// Takes over what an earlier stream showed, to be skipped.
+    /// Takes over what an earlier stream showed, to be skipped. The stored answer may come without the cards it refers to.
     pub(super) fn skip_shown(&mut self, previous: Self) {
+        self.cards = previous.cards;
         self.visible = VisibleText::skipping(previous.visible);
     }
 

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{ChatEvent, Ending, RenderOptions, Translator};
+use crate::drift::Specimen;
+use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, StoredAnswer};
 use crate::failure::FailureKind;
 use crate::rest::decode;
 
@@ -416,4 +418,150 @@ proptest! {
         frames.extend([soft_stop(), stored(&text)]);
         prop_assert_eq!(text_of(&frames), expected);
     }
+}
+
+/// Events as the dialects without tags, or with late cards, tell them.
+fn run_events(events: Vec<GrokEvent<'_>>) -> (Seen, Ending) {
+    let mut translator = Translator::new(options());
+    let mut seen = Seen::default();
+    for event in events {
+        translator.event(event, &mut |event| seen.note(event));
+    }
+    let ending = translator.finish(&mut |event| seen.note(event));
+    assert_eq!(translator.text(), seen.text);
+    (seen, ending)
+}
+
+fn visible(text: &str) -> GrokEvent<'_> {
+    GrokEvent::Text { channel: Channel::Final, text: text.into(), step: None, rollout: None }
+}
+
+fn citation_card(id: &str) -> GrokEvent<'static> {
+    let url = format!("https://example.org/{id}");
+    GrokEvent::Card(Card { id: id.to_owned(), kind: CardKind::Citation { url } })
+}
+
+fn place(id: &str) -> GrokEvent<'_> {
+    GrokEvent::CardPlace { id: id.into() }
+}
+
+fn image_card(id: &str) -> GrokEvent<'static> {
+    let image = ImageProgress { url: format!("{id}.jpg"), progress: 100.0, ..ImageProgress::default() };
+    GrokEvent::Card(Card { id: id.to_owned(), kind: CardKind::GeneratedImage(Some(image)) })
+}
+
+#[test]
+fn a_card_shows_where_it_was_placed_and_ends_a_tag_that_only_began() {
+    for (held, shown) in
+        [("<", "<"), ("<grok:render", "<grok:render"), ("<grok:render a=1", "<grok:render a=1"), ("</xai", "</xai")]
+    {
+        let (seen, _) = run_events(vec![
+            citation_card("a"),
+            visible("A "),
+            visible(held),
+            place("a"),
+            visible(" b"),
+            GrokEvent::SoftStop,
+        ]);
+        assert_eq!(seen.text, format!("A {shown}[[1]](https://example.org/a) b"));
+    }
+    let (seen, ending) = run_events(vec![visible("A"), place("nothing"), visible("b"), GrokEvent::SoftStop]);
+    assert_eq!((seen.text.as_str(), ending), ("Ab", Ending::Complete));
+}
+
+#[test]
+fn the_stored_message_completes_an_answer_whose_cards_had_places() {
+    let tag = r#"<grok:render card_id="a" card_type="citation_card" type="render_inline_citation"></grok:render>"#;
+    let stored = |message: String| {
+        GrokEvent::Stored(Box::new(StoredAnswer { message: message.into(), ..StoredAnswer::default() }))
+    };
+    let begun = || vec![citation_card("a"), visible("A"), place("a")];
+    let expected = "A[[1]](https://example.org/a) and more";
+    let events = [begun(), vec![stored(format!("A{tag} and more"))]].into_iter().flatten().collect();
+    assert_eq!(run_events(events).0.text, expected, "the citation is not doubled");
+    // After a cut, in the stream that takes the answer up again.
+    let mut translator = Translator::new(options());
+    let mut seen = Seen::default();
+    for event in begun() {
+        translator.event(event, &mut |event| seen.note(event));
+    }
+    let mut resumed = Translator::resume(translator);
+    resumed.event(stored(format!("A{tag} and more")), &mut |event| seen.note(event));
+    assert_eq!(resumed.finish(&mut |event| seen.note(event)), Ending::Complete);
+    assert_eq!(seen.text, expected, "the cards are still known");
+}
+
+#[test]
+fn text_waits_for_its_card_only_where_cards_come_late() {
+    let tag = |id: &str| format!(r#"<grok:render card_id="{id}" card_type="citation_card"></grok:render>"#);
+    let (first, second) = (tag("a"), tag("b"));
+    let late = |events: Vec<GrokEvent<'static>>| {
+        let mut translator = Translator::new(options());
+        let mut pieces = Vec::new();
+        let mut out = |event: ChatEvent<'_>| {
+            let (ChatEvent::Text(text) | ChatEvent::Reasoning(text)) = event;
+            pieces.push(text.to_owned());
+        };
+        for event in events {
+            translator.event(event, &mut out);
+        }
+        out(ChatEvent::Text("|"));
+        translator.finish(&mut out);
+        pieces.concat()
+    };
+    let owned = |text: &str| GrokEvent::Text {
+        channel: Channel::Final,
+        text: text.to_owned().into(),
+        step: None,
+        rollout: None,
+    };
+    let thought = || GrokEvent::Text { channel: Channel::Thinking, text: "thought".into(), step: None, rollout: None };
+    // Without the word that cards come late, nothing waits.
+    assert_eq!(late(vec![owned(&first), owned("x"), citation_card("a")]), "x|");
+    let link = |number: u8, id: &str| format!("[[{number}]](https://example.org/{id})");
+    let waiting =
+        || vec![GrokEvent::CardsComeLate, owned("A"), owned(&first), owned(" B"), owned(&second), owned(" C")];
+    assert_eq!(late(waiting()), "A| B C", "no card came");
+    let with = |more: Vec<GrokEvent<'static>>| late(waiting().into_iter().chain(more).collect());
+    assert_eq!(with(vec![citation_card("b")]), format!("A| B{} C", link(1, "b")));
+    assert_eq!(with(vec![citation_card("a")]), format!("A{} B| C", link(1, "a")));
+    assert_eq!(
+        with(vec![citation_card("b"), citation_card("a"), owned(" D")]),
+        format!("A{} B{} C D|", link(1, "a"), link(2, "b"))
+    );
+    // The answer has begun although nothing of it shows yet.
+    assert_eq!(
+        late(vec![GrokEvent::CardsComeLate, owned(&first), thought(), citation_card("a")]),
+        format!("{}|", link(1, "a"))
+    );
+    // Images and documents keep their order, and nothing is written into a document.
+    let document = "<xaiArtifact title=\"t\" contentType=\"text/x\">code";
+    assert_eq!(
+        with(vec![
+            image_card("i"),
+            owned(document),
+            image_card("j"),
+            owned("!</xaiArtifact>"),
+            owned(" D"),
+            citation_card("a"),
+            citation_card("b")
+        ]),
+        format!(
+            "A{} B{} C\n\n![image](https://own.example/images/i.jpg)\n\n**t**\n\n````x\ncode!\n````\n\n\
+             ![image](https://own.example/images/j.jpg)\n\n D|",
+            link(1, "a"),
+            link(2, "b")
+        )
+    );
+}
+
+#[test]
+fn samples_are_kept_of_the_first_of_each_kind() {
+    let mut translator = Translator::new(options());
+    for json in [r#"{"first":1}"#, r#"{"second":1}"#] {
+        translator.event(GrokEvent::Unknown { kind: "new".into(), specimen: Specimen::new(json) }, &mut |_| {});
+    }
+    assert_eq!(translator.unknown()["new"], 2);
+    assert_eq!(translator.samples()["new"], "{first:number}");
+    assert_eq!(Translator::resume(translator).samples()["new"], "{first:number}");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use protocol::openai::{ChunkMeta, ChunkWriter, CompletionBuilder, ReasoningFormat, TokenCount, Usage};
 use protocol::translate::Ending;
 
-use crate::support::{Answer, Fixture, Shown, answer_of};
+use crate::support::{Answer, Fixture, Shown, answer_of, answer_of_messages};
 
 #[test]
 fn every_fixture_gives_the_answer_that_was_reviewed() {
@@ -13,6 +13,18 @@ fn every_fixture_gives_the_answer_that_was_reviewed() {
         let answer = answer_of([fixture.bytes.as_slice()]);
         insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!(fixture.name.clone(), describe(&answer));
+        });
+    }
+}
+
+#[test]
+fn every_conversation_over_the_socket_gives_the_answer_that_was_reviewed() {
+    let fixtures = Fixture::all_in("socket/");
+    assert!(fixtures.len() > 15, "fixtures are missing: {}", fixtures.len());
+    for fixture in fixtures {
+        let answer = answer_of_messages(fixture.lines().iter().map(|line| line.as_bytes()));
+        insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(fixture.name.replace('/', "_"), describe(&answer));
         });
     }
 }
@@ -98,7 +110,7 @@ fn describe(answer: &Answer) -> String {
         writeln!(text, "source    {} {:?}", source.url, source.title).unwrap();
     }
     for (kind, count) in &answer.unknown {
-        writeln!(text, "unknown   {kind} × {count}").unwrap();
+        writeln!(text, "unknown   {kind} × {count}: {}", answer.samples[kind]).unwrap();
     }
     if answer.skipped > 0 {
         writeln!(text, "skipped   {}", answer.skipped).unwrap();

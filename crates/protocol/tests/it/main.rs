@@ -8,6 +8,8 @@ mod markup;
 mod requests;
 mod resume;
 mod robustness;
+mod script;
+mod socket;
 mod stored;
 mod support;
 mod writing;

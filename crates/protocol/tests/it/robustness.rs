@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{Fixture, answer_of};
 
 /// All places in a JSON value, as pointers.
-fn places(value: &Value, path: &str, found: &mut Vec<String>) {
+pub(crate) fn places(value: &Value, path: &str, found: &mut Vec<String>) {
     found.push(path.to_owned());
     match value {
         Value::Object(members) => {
@@ -22,7 +22,7 @@ fn places(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-fn odd_value() -> impl Strategy<Value = Value> {
+pub(crate) fn odd_value() -> impl Strategy<Value = Value> {
     prop::sample::select(vec![
         json!(null),
         json!(true),

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use protocol::event::Source;
 use protocol::frame::FrameSplitter;
+use protocol::model::Mode;
 use protocol::rest;
+use protocol::socket::{Session, SessionIds};
 use protocol::translate::{AnswerIds, ChatEvent, Ending, RenderOptions, Translator};
+use protocol::turn::TurnRequest;
 use serde_json::{Value, json};
 
 /// Longer than any fixture's longest object.
@@ -26,15 +29,22 @@ impl Fixture {
         Self { name: name.to_owned(), bytes }
     }
 
+    /// All streams of the REST dialect.
     pub(crate) fn all() -> Vec<Self> {
-        let mut names: Vec<_> = fs::read_dir(directory())
+        let fixtures = Self::all_in("");
+        assert!(fixtures.len() > 40, "fixtures are missing: {}", fixtures.len());
+        fixtures
+    }
+
+    /// All streams in a directory below the fixtures'.
+    pub(crate) fn all_in(below: &str) -> Vec<Self> {
+        let mut names: Vec<_> = fs::read_dir(directory().join(below))
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"))
-            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .map(|path| format!("{below}{}", path.file_stem().unwrap().to_str().unwrap()))
             .collect();
         names.sort();
-        assert!(names.len() > 40, "the fixtures are missing: {names:?}");
         names.iter().map(|name| Self::read(name)).collect()
     }
 
@@ -80,6 +90,7 @@ pub(crate) struct Answer {
     pub(crate) ids: AnswerIds,
     pub(crate) sources: Vec<Source>,
     pub(crate) unknown: BTreeMap<String, u64>,
+    pub(crate) samples: BTreeMap<String, String>,
     pub(crate) skipped: u64,
 }
 
@@ -147,6 +158,7 @@ impl Stream {
             ids: translator.ids().clone(),
             sources: translator.sources().to_vec(),
             unknown: translator.unknown().clone(),
+            samples: translator.samples().clone(),
             skipped: splitter.skipped(),
             shown,
         };
@@ -166,6 +178,49 @@ pub(crate) fn answer_of<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Answe
         stream.feed(piece);
     }
     stream.end()
+}
+
+/// The answer of a conversation over the WebSocket, in these messages. What the session wants to send is taken for sent.
+pub(crate) fn answer_of_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]>) -> Answer {
+    let mut session = new_session();
+    let mut translator = Translator::new(options());
+    let mut shown = Vec::new();
+    for message in messages {
+        session.receive(message, &mut |event| translator.event(event, &mut |event| shown.push(event.into())));
+    }
+    let ending = translator.finish(&mut |event| shown.push(event.into()));
+    let answer = Answer {
+        ending,
+        ids: translator.ids().clone(),
+        sources: translator.sources().to_vec(),
+        unknown: translator.unknown().clone(),
+        samples: translator.samples().clone(),
+        skipped: 0,
+        shown,
+    };
+    assert_eq!(translator.text(), answer.text(), "the translator's own record is what was shown");
+    answer
+}
+
+/// A session that begins a conversation, with the ids that the fixtures know.
+pub(crate) fn new_session() -> Session {
+    let mode = Mode::Id("auto".into());
+    let turn = TurnRequest {
+        message: "a question",
+        mode: &mode,
+        parent: None,
+        attachments: &[],
+        search: true,
+        temporary: true,
+        instructions: None,
+    };
+    let ids = SessionIds {
+        init_event: "evt_init_6b1f".to_owned(),
+        message_event: "evt_msg_1".to_owned(),
+        response_event: "evt_resp_1".to_owned(),
+        client_message: "77aa0c11-2d3e-4f50-8a6b-7c8d9e0f1a2b".to_owned(),
+    };
+    Session::new(&turn, ids)
 }
 
 pub(crate) fn answer_of_frames(frames: &[Value]) -> Answer {

@@ -17,26 +17,15 @@ use super::{chunk::Envelope, frames::Framer, renderer::Renderer};
 use crate::{
     calls::StreamGuard,
     script::{NetworkCut, Script, Step},
-    state::{Asset, AssetContent, Background, Progress, Shared},
+    turn::Keeper,
 };
 
 /// What was written has to leave before the connection is broken.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 
-/// How long a cut answer goes on without a reader, besides the pauses in its script.
-const IN_BACKGROUND: Duration = Duration::from_secs(1);
-
-/// Whether answers are written into the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    Tree,
-    Nothing,
-}
-
 /// A streamed answer. No task stands behind it: it is polled by its connection, and dropped when the client leaves.
 pub(crate) struct Answer {
-    shared: Arc<Shared>,
-    keep: Keep,
+    keeper: Keeper,
     steps: Arc<[Step]>,
     next: usize,
     cut: NetworkCut,
@@ -61,15 +50,14 @@ enum PlayState {
 }
 
 impl Answer {
-    pub(crate) fn new(shared: Arc<Shared>, keep: Keep, script: Script, renderer: Renderer, guard: StreamGuard) -> Self {
+    pub(crate) fn new(keeper: Keeper, script: Script, renderer: Renderer, guard: StreamGuard) -> Self {
         let mut framer = Framer::new(script.framing.separator);
         let mut objects = VecDeque::new();
-        if renderer.turn().envelope == Envelope::Reconnect {
+        if renderer.envelope() == Envelope::Reconnect {
             objects.push_back(framer.frame(renderer.reconnected()));
         }
         Self {
-            shared,
-            keep,
+            keeper,
             steps: script.steps.into(),
             next: 0,
             cut: script.framing.cut,
@@ -107,67 +95,11 @@ impl Answer {
 
     fn render(&mut self, step: &Step) {
         let mut objects = Vec::new();
+        self.keeper.record(self.renderer.recorder(), step);
         self.renderer.render(step, &mut objects);
         for object in objects {
             self.objects.push_back(self.framer.frame(object));
         }
-        self.save_images();
-        if matches!(step, Step::Stored | Step::StoredWith(_) | Step::Raw(_)) {
-            self.save();
-        }
-    }
-
-    fn save_images(&mut self) {
-        let images = self.renderer.take_images();
-        if images.is_empty() || self.keep == Keep::Nothing {
-            return;
-        }
-        let mut state = self.shared.state();
-        for path in images {
-            let asset = Asset {
-                owner: self.renderer.turn().user_id.to_string(),
-                content_type: "image/jpeg".to_owned(),
-                content: AssetContent::Generated(path.clone()),
-            };
-            state.assets.insert(path, asset);
-        }
-    }
-
-    /// Writes the answer as it is now into the tree.
-    fn save(&self) {
-        if self.keep == Keep::Nothing {
-            return;
-        }
-        let answer = self.renderer.answer();
-        let mut state = self.shared.state();
-        let Some(conversation) = state.conversations.get_mut(&self.renderer.turn().conversation_id) else {
-            return;
-        };
-        if let Some(node) = conversation.node_mut(&answer.id) {
-            *node = answer.clone();
-        }
-    }
-
-    /// Writes the finished answer into the tree, due when the rest of the script would have been played.
-    fn detach(&mut self) {
-        let at_cut = self.next - 1;
-        let replay: Vec<Step> = self.steps[..at_cut].iter().chain(&self.steps[self.next..]).cloned().collect();
-        let mut wait = IN_BACKGROUND;
-        let mut unread = Vec::new();
-        self.renderer.answer_mut().background = None;
-        for step in &self.steps[self.next..] {
-            match step {
-                Step::Wait(pause) => wait += *pause,
-                Step::Hang | Step::Reset | Step::Cut { reconnectable: false } => break,
-                _ => self.renderer.render(step, &mut unread),
-            }
-        }
-        self.save_images();
-        let answer = self.renderer.answer_mut();
-        let outcome = if answer.progress() == Progress::Finished { Progress::Finished } else { Progress::Partial };
-        answer.set_progress(Progress::InFlight);
-        answer.background = Some(Background { steps: replay.into(), done: Instant::now() + wait, outcome });
-        self.save();
     }
 
     /// Takes the next step; false if the script is over.
@@ -185,7 +117,7 @@ impl Answer {
                 self.pause(BEFORE_RESET);
             }
             Step::Cut { reconnectable: true } => {
-                self.detach();
+                self.keeper.detach(self.renderer.recorder(), &steps, self.next);
                 self.state = PlayState::Detached;
             }
             Step::Cut { reconnectable: false } => self.state = PlayState::Ended,
@@ -194,13 +126,10 @@ impl Answer {
         true
     }
 
-    /// The answer comes no further. Runs before the end of the body leaves, so that who saw the end sees the tree settled.
     fn settle(&mut self) {
-        let unfinished = self.renderer.answer().progress() == Progress::InFlight;
         // A reconnected stream that is left changes nothing: the answer goes on in the background as it did.
-        if unfinished && self.state != PlayState::Detached && self.renderer.turn().envelope != Envelope::Reconnect {
-            self.renderer.answer_mut().set_progress(Progress::Partial);
-            self.save();
+        if self.renderer.envelope() != Envelope::Reconnect {
+            self.keeper.settle(self.renderer.recorder());
         }
     }
 }

@@ -1,16 +1,14 @@
-//! Scripts as REST frames (UPSTREAM.md 5). Another dialect would be a sibling of this module: it renders the same steps
-//! its own way and shares the tree of messages.
+//! Scripts as REST frames (UPSTREAM.md 5). The module `socket` is its sibling: it renders the same steps its own way.
 
 mod body;
-mod cards;
 mod chunk;
 mod frames;
 mod renderer;
 mod response;
 mod template;
 
-pub(crate) use body::{Answer, Keep};
-pub(crate) use chunk::Envelope;
-pub(crate) use renderer::{Renderer, Turn};
-pub(crate) use response::{conversation_json, response_json};
+pub(crate) use body::Answer;
+pub(crate) use chunk::{Envelope, members};
+pub(crate) use renderer::{Form, Renderer};
+pub(crate) use response::{conversation_json, final_layout, response_json};
 pub(crate) use template::{PreparedAnswer, TemplateCache, TemplateKey, TemplateShape};

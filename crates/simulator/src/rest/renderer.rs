@@ -1,11 +1,8 @@
-//! Renders steps as objects of the REST stream and gathers the answer that they make.
-
-use std::sync::Arc;
+//! Renders steps as objects of the REST stream.
 
 use serde_json::{Value, json};
 
 use super::{
-    cards,
     chunk::{Envelope, Marks, chunk, member, members, outer},
     response::{MODEL_HASH, final_layout, placeholder, response_json},
 };
@@ -14,67 +11,54 @@ use crate::{
     script::{
         Chunk, Citation, ImageForm, ImageStage, ImageStep, Severity, Step, Thinking, ThinkingKind, ToolCall, ToolResult,
     },
-    state::{Node, Progress},
+    turn::{Recorder, Turn, cards},
 };
 
-/// What is known of a turn before its answer begins.
-#[derive(Clone)]
-pub(crate) struct Turn {
+/// What form of the stream a call gets.
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
     pub envelope: Envelope,
     /// Whether the request asked for `finalMetadata`.
     pub final_metadata: bool,
-    pub conversation_id: String,
     /// The conversation as its frame shows it; null where there is no such frame.
     pub conversation: Value,
-    pub title: String,
-    /// Owner of the account, for the paths of images.
-    pub user_id: Arc<str>,
-    pub user: Node,
-    /// The answer, still empty.
-    pub answer: Node,
 }
 
-/// Renders one answer.
+/// Renders one answer. The steps must have been recorded before.
 #[derive(Clone)]
 pub(crate) struct Renderer {
-    turn: Turn,
-    images: Vec<String>,
+    form: Form,
+    recorder: Recorder,
 }
 
 impl Renderer {
-    pub(crate) fn new(turn: Turn) -> Self {
-        Self { turn, images: Vec::new() }
+    pub(crate) fn new(form: Form, turn: Turn) -> Self {
+        Self { form, recorder: Recorder::new(turn) }
     }
 
-    /// The answer as far as it goes.
-    pub(crate) fn answer(&self) -> &Node {
-        &self.turn.answer
+    pub(crate) fn envelope(&self) -> Envelope {
+        self.form.envelope
     }
 
-    pub(crate) fn answer_mut(&mut self) -> &mut Node {
-        &mut self.turn.answer
+    pub(crate) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
     }
 
-    pub(crate) fn turn(&self) -> &Turn {
-        &self.turn
-    }
-
-    /// Ids of the images that were made since the last call.
-    pub(crate) fn take_images(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.images)
+    fn turn(&self) -> &Turn {
+        self.recorder.turn()
     }
 
     /// The object that a reconnected stream begins with.
     pub(crate) fn reconnected(&self) -> String {
-        self.payload("modelResponse", &placeholder(&self.turn.answer.id), Marks::PLAIN)
+        self.payload("modelResponse", &placeholder(&self.turn().answer.id), Marks::PLAIN)
     }
 
     /// Appends the objects of one step. Steps that are about time and ends render nothing.
-    pub(crate) fn render(&mut self, step: &Step, out: &mut Vec<String>) {
+    pub(crate) fn render(&self, step: &Step, out: &mut Vec<String>) {
         match step {
             Step::Opening => self.opening(out),
-            Step::Text(text) => out.push(self.text(text, Marks::FINAL)),
-            Step::UntaggedText(text) => out.push(self.text(text, Marks::PLAIN)),
+            Step::Text(text) => out.push(self.token(text, Marks::FINAL)),
+            Step::UntaggedText(text) => out.push(self.token(text, Marks::PLAIN)),
             Step::Alternative(text) => {
                 let payload = format!("{},\"sideBySideIndex\":1", member("token", &text.as_str().into()));
                 out.push(self.chunk(&payload, Marks::FINAL));
@@ -90,8 +74,9 @@ impl Renderer {
             Step::Placeholder => out.push(self.reconnected()),
             Step::SoftStop => out.push(self.token("", Marks { soft_stop: true, ..Marks::PLAIN })),
             Step::FinalMetadata => out.extend(self.final_metadata()),
-            Step::Stored => out.push(self.stored(&Value::Null)),
-            Step::StoredWith(overrides) => out.push(self.stored(overrides)),
+            Step::Stored | Step::StoredWith(_) => {
+                out.push(self.payload("modelResponse", &response_json(self.recorder.answer()), Marks::PLAIN));
+            }
             Step::Title => out.extend(self.title()),
             Step::Chunk(chunk) => out.push(self.any_chunk(chunk)),
             Step::TopLevelError { code, message } => {
@@ -104,7 +89,7 @@ impl Renderer {
     }
 
     fn chunk(&self, payload: &str, marks: Marks<'_>) -> String {
-        chunk(self.turn.envelope, payload, marks, &self.turn.answer.id)
+        chunk(self.form.envelope, payload, marks, &self.turn().answer.id)
     }
 
     fn payload(&self, name: &str, value: &Value, marks: Marks<'_>) -> String {
@@ -115,16 +100,10 @@ impl Renderer {
         self.chunk(&format!("\"token\":{}", quoted(text)), marks)
     }
 
-    /// A token that belongs to the stored answer.
-    fn text(&mut self, text: &str, marks: Marks<'_>) -> String {
-        self.turn.answer.message.push_str(text);
-        self.token(text, marks)
-    }
-
     fn opening(&self, out: &mut Vec<String>) {
-        match self.turn.envelope {
+        match self.form.envelope {
             Envelope::New => {
-                out.push(outer(&json!({"result": {"conversation": self.turn.conversation}})));
+                out.push(outer(&json!({"result": {"conversation": self.form.conversation}})));
                 out.push(self.user_response());
                 let layout = json!({"reasoningUiLayout": "SPLIT", "willThinkLong": false, "effort": "LOW",
                     "steerModelId": "grok-4", "rolloutIds": []});
@@ -138,9 +117,9 @@ impl Renderer {
     }
 
     fn user_response(&self) -> String {
-        let user = &self.turn.user;
+        let user = &self.turn().user;
         let payload = member("userResponse", &response_json(user));
-        chunk(self.turn.envelope, &payload, Marks::PLAIN, &user.id)
+        chunk(self.form.envelope, &payload, Marks::PLAIN, &user.id)
     }
 
     fn thinking(&self, thinking: &Thinking) -> String {
@@ -169,10 +148,7 @@ impl Renderer {
     }
 
     /// The data, and an empty token for the same call.
-    fn tool_result(&mut self, result: &ToolResult, out: &mut Vec<String>) {
-        if let Some(found) = result.members["webSearchResults"]["results"].as_array() {
-            self.turn.answer.sources.extend(found.iter().cloned());
-        }
+    fn tool_result(&self, result: &ToolResult, out: &mut Vec<String>) {
         let marks = Marks {
             thinking: true,
             tag: "raw_function_result",
@@ -185,43 +161,23 @@ impl Renderer {
         out.push(self.token("", marks));
     }
 
-    fn citation(&mut self, citation: &Citation, out: &mut Vec<String>) {
+    fn citation(&self, citation: &Citation, out: &mut Vec<String>) {
         out.push(self.card(&cards::citation_card(citation)));
-        out.push(self.text(&cards::citation_tag(citation), Marks::FINAL));
+        out.push(self.token(&cards::citation_tag(citation), Marks::FINAL));
     }
 
-    /// A card; one that was sent before is replaced in the stored answer.
-    fn card(&mut self, card: &Value) -> String {
-        let text = card.to_string();
-        let same_id = |stored: &String| {
-            let stored: Value = serde_json::from_str(stored).unwrap_or_default();
-            stored["id"] == card["id"]
-        };
-        match self.turn.answer.cards.iter().position(same_id) {
-            Some(index) => self.turn.answer.cards[index].clone_from(&text),
-            None => self.turn.answer.cards.push(text.clone()),
-        }
-        self.payload("cardAttachment", &json!({"jsonData": text}), Marks::FINAL)
+    fn card(&self, card: &Value) -> String {
+        self.payload("cardAttachment", &json!({"jsonData": card.to_string()}), Marks::FINAL)
     }
 
-    fn image(&mut self, image: &ImageStep) -> String {
+    fn image(&self, image: &ImageStep) -> String {
         if image.stage == ImageStage::Tag {
-            return self.text(&cards::image_tag(image), Marks::FINAL);
+            return self.token(&cards::image_tag(image), Marks::FINAL);
         }
-        let user_id = self.turn.user_id.clone();
-        if matches!(image.stage, ImageStage::Partial | ImageStage::Final) {
-            self.images.push(cards::image_path(&user_id, &image.image_id, image.stage));
-        }
-        let payload = cards::image_payload(image, &user_id);
+        let payload = cards::image_payload(image, &self.turn().user_id);
         match image.form {
             ImageForm::Card => self.card(&payload),
-            ImageForm::Member => {
-                // A withdrawn image's address is repeated in the stored answer all the same.
-                if matches!(image.stage, ImageStage::Final | ImageStage::Moderated) {
-                    self.turn.answer.images.push(cards::image_path(&user_id, &image.image_id, image.stage));
-                }
-                self.payload("streamingImageGenerationResponse", &payload, Marks::PLAIN)
-            }
+            ImageForm::Member => self.payload("streamingImageGenerationResponse", &payload, Marks::PLAIN),
         }
     }
 
@@ -233,27 +189,15 @@ impl Renderer {
             "toolsUsed": {},
             "disclaimer": "",
         });
-        self.turn.final_metadata.then(|| self.payload("finalMetadata", &metadata, Marks::PLAIN))
-    }
-
-    fn stored(&mut self, overrides: &Value) -> String {
-        let answer = &mut self.turn.answer;
-        answer.set_progress(Progress::Finished);
-        answer.overrides = overrides.clone();
-        if let Some(message) = overrides["message"].as_str() {
-            message.clone_into(&mut answer.message);
-        }
-        let response = response_json(answer);
-        self.payload("modelResponse", &response, Marks::PLAIN)
+        self.form.final_metadata.then(|| self.payload("finalMetadata", &metadata, Marks::PLAIN))
     }
 
     fn title(&self) -> Option<String> {
-        (self.turn.envelope != Envelope::Flat)
-            .then(|| outer(&json!({"result": {"title": {"newTitle": self.turn.title}}})))
+        (self.form.envelope != Envelope::Flat)
+            .then(|| outer(&json!({"result": {"title": {"newTitle": self.turn().title}}})))
     }
 
-    fn any_chunk(&mut self, chunk: &Chunk) -> String {
-        self.turn.answer.message.push_str(&chunk.stored_text);
+    fn any_chunk(&self, chunk: &Chunk) -> String {
         let marks = Marks { thinking: chunk.thinking, tag: &chunk.tag, ..Marks::PLAIN };
         self.chunk(&members(&chunk.members), marks)
     }
@@ -268,27 +212,11 @@ impl Renderer {
         self.payload("error", &error, Marks::PLAIN)
     }
 
-    /// Raw text with ids filled in. What it says about the answer is kept, so that the conversation can go on after it.
-    fn raw(&mut self, text: &str) -> String {
-        let text = text
-            .replace("$conversation", &self.turn.conversation_id)
-            .replace("$user", &self.turn.user.id)
-            .replace("$response", &self.turn.answer.id);
-        let Ok(object) = serde_json::from_str::<Value>(&text) else {
-            return text;
-        };
-        let result = &object["result"];
-        let chunk = if result["response"].is_object() { &result["response"] } else { result };
-        let answer = &mut self.turn.answer;
-        if let Some(token) = chunk["token"].as_str()
-            && chunk["isThinking"] != true
-        {
-            answer.message.push_str(token);
-        }
-        if let Some(message) = chunk["modelResponse"]["message"].as_str().filter(|message| !message.is_empty()) {
-            message.clone_into(&mut answer.message);
-            answer.set_progress(Progress::Finished);
-        }
-        text
+    /// Raw text with ids filled in.
+    fn raw(&self, text: &str) -> String {
+        let turn = self.turn();
+        text.replace("$conversation", &turn.conversation_id)
+            .replace("$user", &turn.user.id)
+            .replace("$response", &turn.answer.id)
     }
 }

@@ -31,6 +31,10 @@ pub(crate) fn response_json(node: &Node) -> Value {
     if node.sender == Sender::Assistant {
         add_answer_members(&mut response, node);
     }
+    if let Some(chunks) = &node.chunks {
+        let name = if node.sender == Sender::Human { "inputChunks" } else { "outputChunks" };
+        response.insert(name.to_owned(), json!(chunks));
+    }
     if let Value::Object(overrides) = &node.overrides {
         merge(&mut response, overrides);
     }

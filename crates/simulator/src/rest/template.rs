@@ -20,12 +20,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::{
     chunk::Envelope,
     frames::Framer,
-    renderer::{Renderer, Turn},
+    renderer::{Form, Renderer},
 };
 use crate::{
     calls::StreamGuard,
     ids,
     script::{Separator, Step},
+    turn::Turn,
 };
 
 /// What makes two answers the same but for their ids.
@@ -72,21 +73,21 @@ enum TemplateEnd {
 
 impl TemplateCache {
     /// The template for `key`, rendered from `make` if it is not there yet.
-    pub(crate) fn get(&self, key: TemplateKey, make: impl FnOnce() -> (Turn, Vec<Step>)) -> Arc<Template> {
+    pub(crate) fn get(&self, key: TemplateKey, make: impl FnOnce() -> (Form, Turn, Vec<Step>)) -> Arc<Template> {
         let mut templates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let template = templates.entry(key).or_insert_with(|| {
-            let (turn, steps) = make();
-            Arc::new(Template::render(turn, &steps))
+            let (form, turn, steps) = make();
+            Arc::new(Template::render(form, turn, &steps))
         });
         template.clone()
     }
 }
 
 impl Template {
-    fn render(turn: Turn, steps: &[Step]) -> Self {
+    fn render(form: Form, turn: Turn, steps: &[Step]) -> Self {
         let conversation_id = turn.conversation_id.clone();
         let response_id = turn.answer.id.clone();
-        let mut renderer = Renderer::new(turn);
+        let mut renderer = Renderer::new(form, turn);
         let mut framer = Framer::new(Separator::Newline);
         let mut pieces = Vec::new();
         let mut bytes = Vec::new();
@@ -106,6 +107,7 @@ impl Template {
                 }
                 step => {
                     let mut objects = Vec::new();
+                    renderer.recorder().apply(step);
                     renderer.render(step, &mut objects);
                     for object in objects {
                         bytes.extend_from_slice(&framer.frame(object));

@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::json;
+use crate::{json, turn::Fault};
 
 /// How a route writes a status object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,10 +90,25 @@ pub(super) fn internal_error(form: ErrorForm) -> Refusal {
     status(form, 500, 13, "Internal error")
 }
 
+/// What a path answers that does not exist.
+pub(super) fn no_route() -> Refusal {
+    status(ErrorForm::Bare, 404, 5, "Not Found")
+}
+
 pub(super) fn no_conversation(form: ErrorForm) -> Refusal {
     status(form, 404, 5, "Conversation not found")
 }
 
 pub(super) fn no_response(form: ErrorForm) -> Refusal {
     status(form, 404, 5, "Response not found")
+}
+
+/// Why a chat call or a conversation is refused.
+pub(super) fn inadmissible(form: ErrorForm, fault: Fault) -> Refusal {
+    match fault {
+        Fault::EmptyMessage => bad_request(form, "Message must not be empty"),
+        Fault::NoFile => bad_request(form, "File attachment not found"),
+        Fault::NoConversation => no_conversation(form),
+        Fault::NoResponse => no_response(form),
+    }
 }

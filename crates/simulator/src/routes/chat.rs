@@ -12,23 +12,22 @@ use super::{
     App,
     answer::{self, Answered, ErrorForm, Refusal},
     entry::{Entry, Route, enter},
-    question::{Asked, Continued, read},
 };
 use crate::{
-    calls::StreamGuard,
+    account::mode_of,
+    calls::{StreamGuard, Transport},
     ids,
-    rest::{Answer, Envelope, Keep, PreparedAnswer, Renderer, TemplateKey, TemplateShape, Turn, conversation_json},
+    rest::{Answer, Envelope, Form, PreparedAnswer, Renderer, TemplateKey, TemplateShape, conversation_json},
     script::{BeforeHeaders, Plan, Question, Reply, Script, paced_steps, stall_steps},
-    state::{Conversation, Node, Sender, State as Store},
+    state::{Conversation, State as Store},
+    turn::{Asked, Keep, Keeper, Turn, Wanted, admit, begin, branch},
 };
 
 const NEW: Route = Route::streaming("new");
 const RESPONSES: Route = Route::streaming("responses");
 
-/// Characters of the first message that make the title.
-const TITLE_CHARACTERS: usize = 40;
-
 pub(super) async fn new(State(shared): State<App>, request: Request) -> Answered {
+    check_route(&shared, NEW)?;
     let entry = enter(&shared, NEW, None, request).await?;
     answer_call(shared, entry, None).await
 }
@@ -38,33 +37,62 @@ pub(super) async fn responses(
     Path(conversation): Path<String>,
     request: Request,
 ) -> Answered {
+    check_route(&shared, RESPONSES)?;
     let entry = enter(&shared, RESPONSES, Some(&conversation), request).await?;
     answer_call(shared, entry, Some(conversation)).await
+}
+
+/// The chat routes may be gone while all others work (UPSTREAM.md 16).
+fn check_route(shared: &App, route: Route) -> Result<(), Refusal> {
+    if shared.switches.rest_chat() {
+        return Ok(());
+    }
+    *shared.state().counts.entry(route.name).or_default() += 1;
+    Err(answer::no_route())
 }
 
 /// How an accepted call is answered.
 enum Accepted {
     /// From a prepared buffer.
-    Prepared(TemplateKey, Asked),
+    Prepared(TemplateKey, Box<Asked>),
     /// Step by step.
-    Play(Script, Box<Turn>),
+    Play(Script, Form, Box<Turn>),
 }
 
 async fn answer_call(shared: App, entry: Entry, conversation: Option<String>) -> Answered {
-    let keep = if shared.options.keep_tree { Keep::Tree } else { Keep::Nothing };
+    let keep = shared.keep();
     let accepted = {
         let mut state = shared.state();
-        let asked = read(&mut state, entry, conversation, keep)?;
-        accept(&mut state, asked, keep)?
+        state.count_transport(Transport::Rest);
+        let final_metadata = entry.body["sendFinalMetadata"] == true;
+        let wanted = wanted(entry, conversation);
+        let asked = admit(&mut state, wanted, keep).map_err(|fault| answer::inadmissible(ErrorForm::Wrapped, fault))?;
+        accept(&mut state, asked, final_metadata, keep)?
     };
     Ok(match accepted {
-        Accepted::Prepared(key, asked) => prepared(&shared, key, asked),
-        Accepted::Play(script, turn) => play(shared, keep, script, *turn).await,
+        Accepted::Prepared(key, asked) => prepared(&shared, key, *asked),
+        Accepted::Play(script, form, turn) => play(shared, keep, script, form, *turn).await,
     })
 }
 
+fn wanted(entry: Entry, conversation: Option<String>) -> Wanted {
+    let Entry { sso, body } = entry;
+    let text = |name: &str| body[name].as_str().map(str::to_owned);
+    let files = body["fileAttachments"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Wanted {
+        sso,
+        message: text("message").unwrap_or_default(),
+        mode: mode_of(&body),
+        conversation,
+        parent: text("parentResponseId"),
+        files: files.iter().map(|file| file.as_str().unwrap_or_default().to_owned()).collect(),
+        temporary: body["temporary"] == true,
+        input_chunks: None,
+    }
+}
+
 /// Takes the account's next reply, and a call from its quota if that reply is an answer.
-fn accept(state: &mut Store, asked: Asked, keep: Keep) -> Result<Accepted, Refusal> {
+fn accept(state: &mut Store, asked: Asked, final_metadata: bool, keep: Keep) -> Result<Accepted, Refusal> {
     let account = state.accounts.get_mut(&asked.sso).expect("the cookie was just checked");
     if account.quota(&asked.mode).remaining <= 0 {
         return Err(answer::too_many_requests(ErrorForm::Wrapped));
@@ -74,8 +102,8 @@ fn accept(state: &mut Store, asked: Asked, keep: Keep) -> Result<Accepted, Refus
         && let Some(shape) = shape(&reply)
     {
         account.quota(&asked.mode).remaining -= 1;
-        let key = TemplateKey { envelope: asked.envelope(), final_metadata: asked.final_metadata, shape };
-        return Ok(Accepted::Prepared(key, asked));
+        let key = TemplateKey { envelope: envelope(&asked), final_metadata, shape };
+        return Ok(Accepted::Prepared(key, Box::new(asked)));
     }
     let branch = match &reply {
         Reply::Default | Reply::Recite => branch(state, &asked),
@@ -93,7 +121,8 @@ fn accept(state: &mut Store, asked: Asked, keep: Keep) -> Result<Accepted, Refus
         }
         Plan::Stream(script) => {
             quota.remaining -= 1;
-            Ok(Accepted::Play(script, Box::new(begin(state, asked, keep))))
+            let (form, turn) = formed(state, asked, final_metadata, keep);
+            Ok(Accepted::Play(script, form, Box::new(turn)))
         }
     }
 }
@@ -107,55 +136,16 @@ fn shape(reply: &Reply) -> Option<TemplateShape> {
     }
 }
 
-/// The stored branch that is continued, and the message asked now.
-fn branch(state: &Store, asked: &Asked) -> Vec<(&'static str, String)> {
-    let mut branch = Vec::new();
-    if let Some(Continued { conversation, parent: Some(parent) }) = &asked.continued
-        && let Some(conversation) = state.conversations.get(conversation)
-    {
-        branch.extend(conversation.branch(parent).iter().map(|node| (node.sender.name(), node.message.clone())));
-    }
-    branch.push((Sender::Human.name(), asked.message.clone()));
-    branch
+fn envelope(asked: &Asked) -> Envelope {
+    if asked.continued.is_some() { Envelope::Flat } else { Envelope::New }
 }
 
-/// Stores the question and the still empty answer.
-fn begin(state: &mut Store, asked: Asked, keep: Keep) -> Turn {
-    let envelope = asked.envelope();
-    let title = title(&asked.message);
-    let user_id = state.accounts.get(&asked.sso).map(|account| account.user_id.clone());
-    let mut user = Node::new(ids::fresh(), None, Sender::Human, &asked.message, &asked.mode);
-    user.files = asked.files;
-    let mut answer = Node::new(ids::fresh(), None, Sender::Assistant, "", &asked.mode);
-    answer.parent = Some(user.id.clone());
-    let mut conversation = Conversation::new(&asked.sso, "New conversation", asked.temporary);
-    let shown = if envelope == Envelope::New { conversation_json(&conversation) } else { Value::Null };
-    if let Some(continued) = asked.continued {
-        user.parent = continued.parent;
-        conversation.id = continued.conversation;
-    }
-    let conversation_id = conversation.id.clone();
-    if keep == Keep::Tree {
-        title.clone_into(&mut conversation.title);
-        let stored = state.conversations.entry(conversation_id.clone()).or_insert(conversation);
-        stored.nodes.extend([user.clone(), answer.clone()]);
-    }
-    Turn {
-        envelope,
-        final_metadata: asked.final_metadata,
-        conversation_id,
-        conversation: shown,
-        title,
-        user_id: user_id.unwrap_or_default(),
-        user,
-        answer,
-    }
-}
-
-fn title(message: &str) -> String {
-    let line = message.trim().lines().next_back().unwrap_or_default();
-    let title: String = line.chars().take(TITLE_CHARACTERS).collect();
-    if title.is_empty() { "New conversation".to_owned() } else { title }
+/// Stores the question, and tells which form its answer has.
+fn formed(state: &mut Store, asked: Asked, final_metadata: bool, keep: Keep) -> (Form, Turn) {
+    let envelope = envelope(&asked);
+    let new = Conversation::new(&asked.sso, "New conversation", asked.temporary);
+    let conversation = if envelope == Envelope::New { conversation_json(&new) } else { Value::Null };
+    (Form { envelope, final_metadata, conversation }, begin(state, asked, new, keep))
 }
 
 fn prepared(shared: &App, key: TemplateKey, asked: Asked) -> Response {
@@ -170,20 +160,20 @@ fn prepared(shared: &App, key: TemplateKey, asked: Asked) -> Response {
             TemplateShape::Stall => stall_steps(),
         };
         // One rendering serves every call: it is made as for a new conversation, whose id has the length of an id.
-        let mut turn = begin(&mut Store::default(), Asked { continued: None, ..asked }, Keep::Nothing);
-        turn.envelope = key.envelope;
+        let asked = Asked { continued: None, ..asked };
+        let (form, mut turn) = formed(&mut Store::default(), asked, key.final_metadata, Keep::Nothing);
         turn.user.message = "hello".to_owned();
-        (turn, steps)
+        (Form { envelope: key.envelope, ..form }, turn, steps)
     });
     stream(Body::new(PreparedAnswer::new(template, conversation_id, guard)))
 }
 
 /// Sends headers and body as the script has it.
-pub(super) async fn play(shared: App, keep: Keep, script: Script, turn: Turn) -> Response {
+pub(super) async fn play(shared: App, keep: Keep, script: Script, form: Form, turn: Turn) -> Response {
     let guard = StreamGuard::open(&shared.counters);
     let before_headers = script.before_headers;
     // Made before the wait: whoever leaves during it drops the answer, which settles the tree.
-    let answer = Answer::new(shared, keep, script, Renderer::new(turn), guard);
+    let answer = Answer::new(Keeper::new(shared, keep), script, Renderer::new(form, turn), guard);
     match before_headers {
         BeforeHeaders::Send => {}
         BeforeHeaders::Wait(wait) => tokio::time::sleep(wait).await,

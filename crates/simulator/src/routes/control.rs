@@ -22,6 +22,8 @@ pub(super) fn router() -> Router<App> {
     Router::new()
         .route("/accounts", get(accounts).post(put_account))
         .route("/accounts/{sso}/reply", post(reply).delete(clear_replies))
+        .route("/accounts/{sso}/upgrade", post(upgrade).delete(clear_upgrades))
+        .route("/routes", get(routes).post(switch_routes))
         .route("/replies", get(replies))
         .route("/report", get(report))
         .route("/calls", get(calls).delete(clear_calls))
@@ -143,6 +145,19 @@ async fn reply(State(shared): State<App>, Path(sso): Path<String>, bytes: Bytes)
     Ok(answer::ok(&json!({"queued": account.queued()})))
 }
 
+/// Queues what an upgrade meets, or makes it what every upgrade of the account meets.
+async fn upgrade(State(shared): State<App>, Path(sso): Path<String>, bytes: Bytes) -> Result<Response, Mistake> {
+    let account = known_account(&shared, &sso)?;
+    let body = parse(&bytes)?;
+    let reply = read_reply(&body)?;
+    if body["sticky"] == true {
+        account.always_upgrade(Some(reply));
+    } else {
+        account.push_upgrade(reply);
+    }
+    Ok(answer::ok(&json!({"queued": account.queued_upgrades()})))
+}
+
 /// `{"name"}`, `{"text"}`, `{"tokens", "interval_ms", "thinking"}`, `{"frames"}` or `{"status", "content_type", "body"}`.
 fn read_reply(body: &Value) -> Result<Reply, Mistake> {
     if let Some(text) = body["text"].as_str() {
@@ -172,6 +187,30 @@ async fn clear_replies(State(shared): State<App>, Path(sso): Path<String>) -> Re
     let account = known_account(&shared, &sso)?;
     account.clear();
     Ok(answer::ok(&json!({"queued": account.queued()})))
+}
+
+/// Lets upgrades in again.
+async fn clear_upgrades(State(shared): State<App>, Path(sso): Path<String>) -> Result<Response, Mistake> {
+    let account = known_account(&shared, &sso)?;
+    account.clear_upgrades();
+    Ok(answer::ok(&json!({"queued": account.queued_upgrades()})))
+}
+
+/// Which forms of the chat there are.
+async fn routes(State(shared): State<App>) -> Response {
+    answer::ok(&json!({"socket": shared.switches.socket(), "rest_chat": shared.switches.rest_chat()}))
+}
+
+/// Switches them; members that are left out stay as they are.
+async fn switch_routes(State(shared): State<App>, bytes: Bytes) -> Result<Response, Mistake> {
+    let body = parse(&bytes)?;
+    if let Some(exists) = body["socket"].as_bool() {
+        shared.switches.set_socket(exists);
+    }
+    if let Some(exists) = body["rest_chat"].as_bool() {
+        shared.switches.set_rest_chat(exists);
+    }
+    Ok(routes(State(shared)).await)
 }
 
 async fn replies() -> Response {

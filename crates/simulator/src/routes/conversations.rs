@@ -9,7 +9,7 @@ use super::{
     App,
     answer::{self, Answered},
     entry::{Entry, Route, enter},
-    question::owned,
+    owned,
 };
 use crate::{
     rest::conversation_json,

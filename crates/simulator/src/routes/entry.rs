@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     account::{CredentialState, mode_of},
-    calls::Call,
+    calls::{Call, Transport},
     state::{Shared, State},
 };
 
@@ -46,6 +46,8 @@ pub(super) enum Headers {
     Api,
     /// Those of any page of the site: no statsig, no request id.
     Page,
+    /// Those of a WebSocket upgrade: no statsig, no referer.
+    Socket,
 }
 
 impl Route {
@@ -97,7 +99,8 @@ pub(super) fn enter_form(shared: &App, route: Route, parts: &Parts) -> Result<St
     admit_parts(shared, &mut shared.state(), route, None, parts, None)
 }
 
-fn admit_parts(
+/// Counts and logs a request, and checks its headers and its cookie.
+pub(super) fn admit_parts(
     shared: &Shared,
     state: &mut State,
     route: Route,
@@ -120,10 +123,9 @@ fn admit_parts(
 fn call(route: Route, subject: Option<&str>, parts: &Parts, sso: Option<String>, body: Option<&Value>) -> Call {
     let body = body.cloned().unwrap_or_default();
     let text = |name: &str| body[name].as_str().map(str::to_owned);
-    let value = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = parts.headers.iter().map(|(name, content)| (name.as_str().to_owned(), value(content)));
     Call {
         route: route.name,
+        transport: if route.headers == Headers::Socket { Transport::Socket } else { Transport::Rest },
         path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         account: sso,
         conversation_id: subject.map(str::to_owned),
@@ -131,16 +133,25 @@ fn call(route: Route, subject: Option<&str>, parts: &Parts, sso: Option<String>,
         message: text("message"),
         mode: mode_of(&body),
         allow_indexing: body["allowIndexing"].as_bool(),
-        headers: headers.collect::<BTreeMap<_, _>>(),
+        headers: logged_headers(parts),
         time: SystemTime::now(),
         body,
     }
 }
 
+/// Request headers as the log keeps them.
+pub(super) fn logged_headers(parts: &Parts) -> BTreeMap<String, String> {
+    let value = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    parts.headers.iter().map(|(name, content)| (name.as_str().to_owned(), value(content))).collect()
+}
+
 /// Missing and odd headers are reported; the upstream is not known to refuse them (UPSTREAM.md 2).
 fn check_headers(state: &mut State, route: Route, parts: &Parts) {
     let headers = &parts.headers;
-    let mut required = vec!["user-agent", "referer"];
+    let mut required = match route.headers {
+        Headers::Socket => vec!["user-agent", "origin"],
+        _ => vec!["user-agent", "referer"],
+    };
     if route.headers == Headers::Api {
         required.extend(["origin", "x-xai-request-id"]);
         if parts.method == Method::POST || parts.method == Method::PUT {
@@ -210,7 +221,7 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A cookie's value. HTTP/2 may spread cookies over several header lines.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())

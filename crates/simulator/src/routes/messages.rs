@@ -8,13 +8,14 @@ use super::{
     answer::{self, Answered, ErrorForm, Refusal},
     chat,
     entry::{Entry, Route, enter},
-    question::owned,
+    owned,
 };
 use crate::{
     ids,
-    rest::{Envelope, Keep, Turn, response_json},
+    rest::{Envelope, Form, response_json},
     script::{Script, tokens_of},
     state::{Node, Progress, Sender, State as Store},
+    turn::{Keep, Turn},
 };
 
 const LIST: Route = Route::unary("list_responses");
@@ -80,6 +81,9 @@ fn loaded(node: &Node) -> Value {
     }
     if node.progress() == Progress::InFlight {
         response["message"] = "".into();
+        if node.chunks.is_some() {
+            response["outputChunks"] = json!([]);
+        }
         return response;
     }
     response["steps"] = json!([{
@@ -111,7 +115,8 @@ fn in_flight(nodes: &[Node]) -> Vec<Value> {
 pub(super) async fn reconnect(State(shared): State<App>, Path(response): Path<String>, request: Request) -> Answered {
     let sso = enter(&shared, RECONNECT, Some(&response), request).await?.sso;
     let (script, turn) = replay(&mut shared.state(), &sso, &response)?;
-    Ok(chat::play(shared, Keep::Tree, script, turn).await)
+    let form = Form { envelope: Envelope::Reconnect, final_metadata: false, conversation: Value::Null };
+    Ok(chat::play(shared, Keep::Tree, script, form, turn).await)
 }
 
 fn replay(state: &mut Store, sso: &str, response: &str) -> Result<(Script, Turn), Refusal> {
@@ -142,10 +147,7 @@ fn replay(state: &mut Store, sso: &str, response: &str) -> Result<(Script, Turn)
     Ok((
         script,
         Turn {
-            envelope: Envelope::Reconnect,
-            final_metadata: false,
             conversation_id: conversation.id.clone(),
-            conversation: Value::Null,
             title: conversation.title.clone(),
             user_id,
             user: parent.cloned().unwrap_or_else(|| empty.clone()),

@@ -8,18 +8,21 @@ mod conversations;
 mod entry;
 mod files;
 mod messages;
-mod question;
 mod share;
+mod socket;
 
 use std::sync::Arc;
 
 use axum::{
     Router,
     extract::{Request, State},
-    routing::{any, delete, get, post},
+    routing::{delete, get, post},
 };
 
-use crate::state::Shared;
+use crate::{
+    state::{Conversation, Shared, State as Store},
+    turn,
+};
 use answer::{ErrorForm, Refusal};
 
 type App = Arc<Shared>;
@@ -35,8 +38,7 @@ pub(crate) fn router(shared: App) -> Router {
         .route("/http/upload-file-v2/direct", post(files::upload_direct))
         .route("/assets/{*path}", get(files::asset))
         .route("/users/{*path}", get(files::asset))
-        // The WebSocket form does not exist here: whoever tries it first learns so from a 404 (UPSTREAM.md 16.1).
-        .route("/ws/mgw/", any(no_gateway))
+        .route("/ws/mgw/", get(socket::upgrade))
         .nest("/__simulator", control::router())
         .fallback(unknown_route)
         .with_state(shared)
@@ -62,9 +64,14 @@ fn app_chat() -> Router<App> {
         .route("/upload-file", post(files::upload))
 }
 
-async fn no_gateway(State(shared): State<App>) -> Refusal {
-    *shared.state().counts.entry("gateway").or_default() += 1;
-    answer::status(ErrorForm::Bare, 404, 5, "Not Found")
+/// The conversation, if it is the caller's.
+fn owned<'a>(
+    state: &'a mut Store,
+    form: ErrorForm,
+    sso: &str,
+    conversation: &str,
+) -> Result<&'a Conversation, Refusal> {
+    turn::owned(state, sso, conversation).map_err(|fault| answer::inadmissible(form, fault))
 }
 
 async fn unknown_route(State(shared): State<App>, request: Request) -> Refusal {
@@ -73,5 +80,5 @@ async fn unknown_route(State(shared): State<App>, request: Request) -> Refusal {
     *state.counts.entry("unknown").or_default() += 1;
     state.violate("unknown_route", detail);
     drop(state);
-    answer::status(ErrorForm::Bare, 404, 5, "Not Found")
+    answer::no_route()
 }

@@ -10,7 +10,7 @@ use super::{
     App,
     answer::{self, Answered},
     entry::{Entry, Route, enter},
-    question::owned,
+    owned,
 };
 use crate::{
     ids,

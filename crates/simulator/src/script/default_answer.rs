@@ -55,11 +55,7 @@ pub(crate) fn answer(question: &Question<'_>) -> Script {
         steps.extend(tokens_of(&echo(question)));
     }
     if search.is_some() {
-        steps.push(Step::Citation(Citation {
-            card_id: "9af310".to_owned(),
-            url: "https://example.org/alps".to_owned(),
-            citation_id: 0,
-        }));
+        steps.push(Step::Citation(Citation::web("9af310", "https://example.org/alps", 0)));
     }
     if has("draw") {
         let stages = [ImageStage::Placeholder, ImageStage::Tag, ImageStage::Partial, ImageStage::Final];

@@ -95,6 +95,8 @@ pub(super) const NAMES: &[(&str, Make)] = &[
     ("not-found", || Reply::status(404, 5, "Conversation not found")),
     ("server-error", Reply::server_error),
     ("html-502", Reply::html_502),
+    ("unavailable", Reply::unavailable),
+    ("no-route", Reply::no_route),
 ];
 
 pub(super) fn find(name: &str) -> Option<Reply> {

@@ -152,6 +152,16 @@ impl Reply {
         Self::status(403, "content-moderated", "rejected")
     }
 
+    /// 404: there is no such route.
+    pub fn no_route() -> Self {
+        Self::http(404, "application/json", r#"{"code":5,"message":"Not Found","details":[]}"#)
+    }
+
+    /// 503 without a body that tells anything.
+    pub fn unavailable() -> Self {
+        Self::http(503, "text/plain", "upstream connect error or disconnect/reset before headers")
+    }
+
     /// 500, code 13.
     pub fn server_error() -> Self {
         Self::status(500, 13, "Internal error")

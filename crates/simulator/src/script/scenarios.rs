@@ -148,7 +148,7 @@ fn citation_card(card_id: &str, url: &str) -> Step {
 }
 
 fn citation(card_id: &str, url: &str, citation_id: u32) -> Step {
-    Step::Citation(Citation { card_id: card_id.to_owned(), url: url.to_owned(), citation_id })
+    Step::Citation(Citation::web(card_id, url, citation_id))
 }
 
 /// Visible: `High: 4806 m, <grok:renderer> and a<b stay <`, with a link after `m` where citations are shown.

@@ -197,6 +197,16 @@ pub struct Citation {
     pub url: String,
     /// Index into the sources; not a display number.
     pub citation_id: u32,
+    /// What kind of source it is, as the socket says it; the REST stream does not.
+    pub kind: String,
+}
+
+impl Citation {
+    /// A web page. An empty address is left out.
+    pub fn web(card_id: &str, url: &str, citation_id: u32) -> Self {
+        let kind = "CITATION_KIND_WEB_PAGE".to_owned();
+        Self { card_id: card_id.to_owned(), url: url.to_owned(), citation_id, kind }
+    }
 }
 
 /// A stage of a generated image (UPSTREAM.md 9.1).

@@ -13,5 +13,8 @@ mod files;
 mod load;
 mod refusals;
 mod scenarios;
+mod socket;
+mod socket_client;
 mod transport;
 mod tree;
+mod upgrades;

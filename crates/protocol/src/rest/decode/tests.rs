@@ -334,7 +334,7 @@ fn what_is_not_known_brings_its_shape_along() {
         r#"{"error":{"code":13,"message":"Internal error"}}"#,
         r#"{"error":{"code":"13","message":"x"}}"#,
         r#"{"result":{"error":{"message":"x","severity":"STREAM_ERROR_SEVERITY_FATAL","usageLimitReached":{}}}}"#,
-        r#"{"result":{"error":{"message":"x","attachmentNewTrouble":{}}}}"#,
+        r#"{"result":{"error":{"message":"x","attachmentLoadFailed":{}}}}"#,
     ] {
         decode(known, |event| assert!(matches!(event, GrokEvent::Failed(_)), "{known}: {event:?}"));
     }

@@ -30,7 +30,7 @@ pub(crate) fn tool_card(call: &ToolCall) -> Value {
     card
 }
 
-fn camel_case(name: &str) -> String {
+pub(crate) fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let mut out = words.next().unwrap_or_default().to_owned();
     for word in words {

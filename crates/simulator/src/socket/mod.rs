@@ -1,0 +1,18 @@
+//! Scripts as events of the WebSocket (UPSTREAM.md 16). The module `rest` is its sibling: both render the same steps and
+//! share the tree of messages.
+
+mod chunks;
+mod client_event;
+mod connection;
+mod events;
+mod framing;
+mod line;
+mod markup;
+mod play;
+mod renderer;
+mod session;
+mod turn;
+mod wire;
+
+pub(crate) use connection::{Accepted, Origin, Upgraded, serve};
+pub(crate) use wire::accept_key;

@@ -1,0 +1,242 @@
+//! Renders the steps of a turn as events of the socket (UPSTREAM.md 16.4 to 16.7).
+
+use serde_json::{Value, json};
+
+use super::{
+    chunks::{self, Chunks},
+    events::Events,
+};
+use crate::{
+    script::{Severity, Step},
+    turn::{Recorder, Turn},
+};
+
+/// What the client asked for besides the answer.
+#[derive(Clone, Debug)]
+pub(super) struct Wishes {
+    /// `event_id` of the client's `response.create`.
+    pub client_event_id: Option<String>,
+    /// Whether the turn begins a conversation: only then a title follows.
+    pub new: bool,
+    pub temporary: bool,
+    pub follow_ups: bool,
+}
+
+/// Renders one answer. The steps must have been recorded before.
+pub(super) struct Renderer {
+    wishes: Wishes,
+    recorder: Recorder,
+    chunks: Chunks,
+    /// What the closing events say the text is, if it is not what was streamed.
+    closing_text: Option<String>,
+    item_added: bool,
+    closed: bool,
+    done: bool,
+    follow_ups_due: bool,
+}
+
+impl Renderer {
+    pub(super) fn new(wishes: Wishes, turn: Turn, steps: &[Step]) -> Self {
+        let chunks = Chunks::new(turn.user_id.clone(), steps);
+        let mut recorder = Recorder::new(turn);
+        recorder.answer_mut().chunks = Some(Vec::new());
+        let closing_text = steps.iter().find_map(|step| match step {
+            Step::StoredWith(overrides) => overrides["message"].as_str().map(str::to_owned),
+            _ => None,
+        });
+        Self {
+            wishes,
+            recorder,
+            chunks,
+            closing_text,
+            item_added: false,
+            closed: false,
+            done: false,
+            follow_ups_due: false,
+        }
+    }
+
+    pub(super) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    /// Whether the client was told how the turn ended.
+    pub(super) fn done(&self) -> bool {
+        self.done
+    }
+
+    fn id(&self) -> &str {
+        &self.recorder.answer().id
+    }
+
+    /// Appends the events of one step. Steps that are about time and ends render nothing.
+    pub(super) fn render(&mut self, step: &Step, events: &mut Events, out: &mut Vec<String>) {
+        if matches!(step, Step::Opening) {
+            self.opening(events, out);
+        }
+        for chunk in self.keep_chunks(step) {
+            out.push(self.chunk_event(chunk, events));
+        }
+        match step {
+            Step::SoftStop => self.close(events, out),
+            Step::FinalMetadata => self.follow_ups_due = self.wishes.follow_ups,
+            Step::Stored => self.completed(events, out),
+            Step::StoredWith(overrides) => self.stored_with(overrides, events, out),
+            Step::Title => out.extend(self.title(events)),
+            Step::TopLevelError { code, message } => {
+                self.done = true;
+                out.push(events.error(&error_code(code, message), message, None));
+            }
+            Step::StreamError { kind, message, severity } => {
+                out.push(stream_error(kind, message, *severity, events));
+                if *severity != Severity::Normal {
+                    out.push(self.end("incomplete", Some("stream_error"), events));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the chunks of a step and keeps their stored form.
+    pub(super) fn keep_chunks(&mut self, step: &Step) -> Vec<Value> {
+        let chunks = self.chunks.render(step);
+        if let Some(stored) = &mut self.recorder.answer_mut().chunks {
+            chunks.iter().for_each(|chunk| chunks::store(stored, chunk));
+        }
+        chunks
+    }
+
+    /// What follows the script's last step.
+    pub(super) fn end_of_script(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        if std::mem::take(&mut self.follow_ups_due) && self.done {
+            let suggestion = json!({"properties": {"message_type": "TEXT", "follow_up_type": "FOLLOW_UP"},
+                "label": "Tell me more.", "tool_overrides": {}});
+            let chunk = json!({"follow_up_suggestions": {"suggestions": [suggestion]}});
+            out.push(self.chunk_event(chunk, events));
+        }
+    }
+
+    fn opening(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        self.item_added(events, out);
+        let answer = self.recorder.answer();
+        let created = answer.created.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut fields = json!({"response": {"id": answer.id, "status": "in_progress", "output_modalities": ["text"],
+            "x_grok": {"created_at": created.as_secs_f64() * 1000.0, "model": answer.mode}}});
+        if let Some(id) = &self.wishes.client_event_id {
+            fields["client_event_id"] = id.as_str().into();
+        }
+        out.push(events.event("response.created", &fields));
+        let item = json!({"response_id": answer.id, "item": {"id": answer.id, "role": "assistant"}});
+        out.push(events.event("response.output_item.added", &item));
+        let part = json!({"response_id": answer.id, "item_id": answer.id, "part": {"type": "text"}});
+        out.push(events.event("response.content_part.added", &part));
+    }
+
+    /// The message left the queue and is stored.
+    fn item_added(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        if std::mem::replace(&mut self.item_added, true) {
+            return;
+        }
+        out.push(events.event("conversation.queue.updated", &json!({"queue": []})));
+        let user = &self.recorder.turn().user;
+        out.push(events.event("conversation.item.added", &json!({"item": {"id": user.id, "role": "user"}})));
+    }
+
+    /// Late chunks, after the answer's end, name no answer.
+    fn chunk_event(&self, chunk: Value, events: &mut Events) -> String {
+        let late = self.done && chunk.get("follow_up_suggestions").is_none();
+        let id = if late { "" } else { self.id() };
+        events.event("response.chunk", &json!({"response_id": id, "item_id": id, "chunk": chunk}))
+    }
+
+    /// The three closing events.
+    fn close(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        let text = self.closing_text.as_deref().unwrap_or(self.chunks.text());
+        let id = self.id();
+        let ids = |mut fields: Value| {
+            fields["response_id"] = id.into();
+            fields["item_id"] = id.into();
+            fields
+        };
+        out.push(events.event("response.output_text.done", &ids(json!({"text": text}))));
+        out.push(events.event("response.content_part.done", &ids(json!({"part": {"type": "text", "text": text}}))));
+        let item = json!({"id": id, "role": "assistant", "status": "completed"});
+        out.push(events.event("response.output_item.done", &json!({"response_id": id, "item": item})));
+    }
+
+    fn completed(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        self.close(events, out);
+        out.push(self.end("completed", None, events));
+        if !self.wishes.temporary {
+            out.push(events.event("response.persisted", &json!({"status": "ok"})));
+        }
+    }
+
+    /// `response.done`
+    fn end(&mut self, status: &str, reason: Option<&str>, events: &mut Events) -> String {
+        let mut response = json!({"id": self.id(), "status": status, "output_modalities": ["text"], "usage": {}});
+        if let Some(reason) = reason {
+            response["status_details"] = json!({"reason": reason});
+        }
+        self.done = true;
+        events.event("response.done", &json!({"response": response}))
+    }
+
+    /// A stored answer with errors in it ends badly.
+    fn stored_with(&mut self, overrides: &Value, events: &mut Events, out: &mut Vec<String>) {
+        let error = overrides["streamErrors"].as_array().and_then(|errors| errors.first());
+        if let Some(error) = error {
+            let kind = ["usageLimitReached", "internalError"].into_iter().find(|kind| error.get(*kind).is_some());
+            let message = error["message"].as_str().unwrap_or_default();
+            out.push(stream_error(kind.unwrap_or_default(), message, Severity::Unknown, events));
+            out.push(self.end("incomplete", Some("stream_error"), events));
+            return;
+        }
+        let errors = [&overrides["error"], &overrides["metadata"]["request_metadata"]["stream_errors"][0]["message"]];
+        match errors.into_iter().find_map(Value::as_str) {
+            Some(message) => out.push(self.end("failed", Some(message), events)),
+            None => self.completed(events, out),
+        }
+    }
+
+    fn title(&self, events: &mut Events) -> Option<String> {
+        let titled = self.wishes.new && !self.wishes.temporary;
+        titled.then(|| events.event("conversation.title.updated", &json!({"title": self.recorder.turn().title})))
+    }
+}
+
+/// An error inside an answer (UPSTREAM.md 16.11).
+pub(super) fn stream_error(kind: &str, message: &str, severity: Severity, events: &mut Events) -> String {
+    let kind = kind.chars().fold(String::new(), |mut out, character| {
+        if character.is_ascii_uppercase() {
+            out.push('_');
+        }
+        out.push(character.to_ascii_lowercase());
+        out
+    });
+    let mut error = json!({"message": message});
+    if !kind.is_empty() {
+        error["kind"] = kind.into();
+    }
+    if severity != Severity::Unknown {
+        error["severity"] = severity.name().into();
+    }
+    events.event("response.grok.output", &json!({"output": {"stream_error": error}}))
+}
+
+/// How an `error` event names what the REST stream has a number for.
+fn error_code(code: &Value, message: &str) -> Value {
+    match code.as_i64() {
+        Some(7) if message.contains("anti-bot") => "anti_bot".into(),
+        Some(3) => "invalid_argument".into(),
+        Some(5) => "not_found".into(),
+        Some(7) => "permission_denied".into(),
+        Some(8) => "resource_exhausted".into(),
+        Some(16) => "unauthenticated".into(),
+        Some(_) => "internal".into(),
+        None => code.clone(),
+    }
+}

@@ -1,0 +1,175 @@
+//! The start of a turn on a socket: what is asked is checked and logged, and the account's next reply is taken.
+
+use std::{sync::Arc, time::SystemTime};
+
+use serde_json::{Value, json};
+
+use super::{
+    connection::Origin,
+    play::Play,
+    renderer::{Renderer, Wishes},
+    session::{Refused, Session, invalid},
+};
+use crate::{
+    calls::{Call, StreamGuard, Transport},
+    script::{Plan, Question, Script, Severity, Step},
+    state::{Conversation, Shared, State},
+    turn::{Asked, Fault, Keep, Keeper, Wanted, admit, begin, branch},
+};
+
+const USAGE_LIMIT: &str = "You've reached your usage limit.";
+
+/// Answers a `response.create` event.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    session: &mut Session,
+    event: &Value,
+) -> Result<Play, Refused> {
+    let keep = shared.keep();
+    let mut state = shared.state();
+    let items = std::mem::take(&mut session.items);
+    log(&mut state, origin, session, &items, event, keep);
+    if items.len() > 1 {
+        state.violate("history_resent", format!("{} messages for one answer", items.len()));
+    }
+    let Some((item, item_event)) = items.into_iter().next_back() else {
+        state.violate("missing_item", "response.create without a message");
+        return Err(invalid("there is no message to respond to"));
+    };
+    for file in &item.files {
+        if !item.mentioned.contains(file) {
+            state.violate("file_not_mentioned", format!("the message does not mention file {file}"));
+        }
+    }
+    let parent = item_event["parent_response_id"].as_str().map(str::to_owned);
+    if let (Some(parent), false) = (&parent, session.existing) {
+        state.violate("wrong_parent", format!("{parent} is continued in a new conversation"));
+        return Err(refused(Fault::NoResponse));
+    }
+    let wanted = Wanted {
+        sso: origin.sso.clone(),
+        message: item.text,
+        mode: session.mode.clone(),
+        conversation: session.existing.then(|| session.id.clone()),
+        parent,
+        files: item.files,
+        temporary: session.temporary,
+        input_chunks: Some(item.input_chunks.into_iter().map(super::client_event::camel_case_members).collect()),
+    };
+    let asked = admit(&mut state, wanted, keep).map_err(refused)?;
+    let script = script(&mut state, session, &asked);
+    let wishes = Wishes {
+        client_event_id: event["event_id"].as_str().map(str::to_owned),
+        new: !session.existing,
+        temporary: session.temporary,
+        follow_ups: session.follow_ups,
+    };
+    let mut new = Conversation::new(&asked.sso, "New conversation", asked.temporary);
+    new.id.clone_from(&session.id);
+    let turn = begin(&mut state, asked, new, keep);
+    drop(state);
+    session.existing = true;
+    session.turns += 1;
+    let renderer = Renderer::new(wishes, turn, &script.steps);
+    let guard = StreamGuard::open(&shared.counters);
+    Ok(Play::new(Keeper::new(shared.clone(), keep), script, renderer, guard))
+}
+
+fn refused(fault: Fault) -> Refused {
+    let (code, message) = match fault {
+        Fault::EmptyMessage => ("invalid_envelope", "Message must not be empty"),
+        Fault::NoConversation => ("conversation_not_found", "Conversation not found"),
+        Fault::NoResponse => ("response_not_found", "Response not found"),
+        Fault::NoFile => ("file_not_found", "File attachment not found"),
+    };
+    Refused { code, message: message.to_owned() }
+}
+
+/// Counts the turn as the chat call that it is.
+fn log(
+    state: &mut State,
+    origin: &Origin,
+    session: &Session,
+    items: &[(super::client_event::Item, Value)],
+    event: &Value,
+    keep: Keep,
+) {
+    let route = if session.existing { "responses" } else { "new" };
+    *state.counts.entry(route).or_default() += 1;
+    state.count_transport(Transport::Socket);
+    if keep == Keep::Nothing {
+        return;
+    }
+    let last = items.last();
+    let item_event = last.map(|(_, event)| event.clone()).unwrap_or_default();
+    state.calls.push(Call {
+        route,
+        transport: Transport::Socket,
+        path: origin.path.clone(),
+        account: Some(origin.sso.clone()),
+        conversation_id: session.existing.then(|| session.id.clone()),
+        parent_response_id: item_event["parent_response_id"].as_str().map(str::to_owned),
+        message: last.map(|(item, _)| item.text.clone()),
+        mode: session.mode.clone(),
+        allow_indexing: None,
+        body: json!({
+            "session.create": session.created_by,
+            "conversation.item.create": item_event,
+            "response.create": event,
+        }),
+        headers: origin.headers.clone(),
+        time: SystemTime::now(),
+    });
+}
+
+/// What is played: the account's next reply, or the news that nothing is left of the mode.
+fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
+    let account = state.accounts.get_mut(&asked.sso).expect("the cookie was checked at the upgrade");
+    if account.quota(&asked.mode).remaining <= 0 {
+        return failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)]);
+    }
+    let reply = account.next_reply();
+    let mut branch = branch(state, asked);
+    if session.turns > 0 && !session.keep_context {
+        branch.drain(..branch.len() - 1);
+    }
+    let plan = reply.plan(&Question { branch: &branch });
+    let quota = state.accounts.get_mut(&asked.sso).expect("it was there above").quota(&asked.mode);
+    match plan {
+        Plan::Stream(script) => {
+            quota.remaining -= 1;
+            script
+        }
+        Plan::RateLimited { quota_left: false } => {
+            quota.remaining = 0;
+            failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)])
+        }
+        Plan::RateLimited { quota_left: true } => {
+            failing(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
+        }
+        Plan::Http { status, body, .. } => refusal(status, &body),
+    }
+}
+
+fn failing(steps: Vec<Step>) -> Script {
+    Script::of(steps)
+}
+
+fn stream_error(kind: &str, message: &str) -> Step {
+    Step::StreamError { kind: kind.to_owned(), message: message.to_owned(), severity: Severity::Unknown }
+}
+
+/// An HTTP refusal that finds the socket already open: an error with the same code and words, or, if it is no status
+/// object, the end of the socket.
+fn refusal(status: u16, body: &str) -> Script {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let error = if body["error"].is_object() { &body["error"] } else { &body };
+    match error["message"].as_str() {
+        Some(message) => {
+            let code = if error["code"].is_null() { status.into() } else { error["code"].clone() };
+            failing(vec![Step::TopLevelError { code, message: message.to_owned() }])
+        }
+        None => failing(vec![Step::Cut { reconnectable: false }]),
+    }
+}
