@@ -132,6 +132,66 @@ impl<'a> TextChannel<'a> {
             _ => Self::Unknown(name),
         }
     }
+
+    fn odd() -> Self {
+        Self::Unknown(Cow::Borrowed("shape"))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for TextChannel<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ChannelVisitor;
+        impl<'de> Visitor<'de> for ChannelVisitor {
+            type Value = TextChannel<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a channel")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(TextChannel::read(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(TextChannel::read(Cow::Owned(name.to_owned())))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(TextChannel::Response)
+            }
+
+            // A name that the upstream's own transcoder does not know is written as a number.
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(match number {
+                    0 => TextChannel::Response,
+                    number => TextChannel::Unknown(Cow::Owned(format!("CHANNEL_{number}"))),
+                })
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(TextChannel::odd())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(TextChannel::odd())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(TextChannel::odd())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(TextChannel::odd())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(TextChannel::odd())
+            }
+        }
+        deserializer.deserialize_any(ChannelVisitor)
+    }
 }
 
 /// Members with a meaning of their own.
@@ -382,10 +442,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
                     let before = frame.payloads.len();
                     frame.text = members.next_value::<Text<'de>>()?.filled().map(|text| (text, before));
                 }
-                Member::Channel => {
-                    frame.channel =
-                        members.next_value::<Text<'de>>()?.0.map_or(TextChannel::Response, TextChannel::read);
-                }
+                Member::Channel => frame.channel = members.next_value::<TextChannel<'de>>()?,
                 Member::Delta => frame.delta = members.next_value::<Text<'de>>()?.filled(),
                 Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::WholeText => frame.whole_text = members.next_value::<Text<'de>>()?.filled(),

@@ -48,6 +48,7 @@ pub struct Session {
     state: State,
     answer: Answer,
     is_accepted: bool,
+    has_question: bool,
     is_persisted: bool,
     pings: u32,
     unanswered_pings: u32,
@@ -102,6 +103,7 @@ impl Session {
             state: State::Opening(Box::new(opening)),
             answer: Answer::default(),
             is_accepted: false,
+            has_question: false,
             is_persisted: false,
             pings: 0,
             unanswered_pings: 0,
@@ -264,8 +266,11 @@ impl Session {
             Kind::TitleUpdated | Kind::Persisted => self.late(frame, event),
             Kind::ItemAdded => {
                 let item = Identified::read(frame.payload(Payload::Item));
-                if item.is_users() && !self.is_accepted {
+                // The question is the last one before the answer; another one may stand in front of it.
+                let is_before_answer = matches!(self.state, State::Asked { .. });
+                if item.is_users() && (is_before_answer || !self.has_question) {
                     self.is_accepted = true;
+                    self.has_question = true;
                     if let Some(id) = item.id() {
                         event(GrokEvent::UserMessage { id });
                     }

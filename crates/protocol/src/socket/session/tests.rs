@@ -214,6 +214,28 @@ fn what_comes_before_the_answer_is_history() {
 }
 
 #[test]
+fn the_question_is_the_users_last_message_before_the_answer() {
+    let item =
+        |id: &str, role: &str| ours(json!({"type": "conversation.item.added", "item": {"id": id, "role": role}}));
+    let mut session = continued();
+    let (events, _) = run(
+        &mut session,
+        &[
+            item("before", "user"),
+            created(),
+            attached(CONVERSATION),
+            item("old", "user"),
+            item("a", "assistant"),
+            item("u", "user"),
+            answering(),
+            item("next", "user"),
+        ],
+    );
+    assert_eq!(events, ["UserMessage { id: \"old\" }", "UserMessage { id: \"u\" }", "Answer { id: \"r\" }"]);
+    assert_eq!(run(&mut begun(), &[item("u", "")]).0, ["UserMessage { id: \"u\" }"], "in the other order");
+}
+
+#[test]
 fn another_answers_events_are_not_ours() {
     let mut session = begun();
     let other = ours(json!({"type": "response.chunk", "response_id": "other", "chunk": {"text": {"text": "OTHER"}}}));
@@ -256,6 +278,10 @@ fn channels_that_are_not_known_are_thinking_and_counted() {
             chunk(json!({"text": {"text": ""}})),
         ],
     );
+    let odd = |channel: Value| run(&mut begun(), &[chunk(json!({"text": {"text": "x", "channel": channel}}))]).0;
+    assert_eq!(odd(json!(7)), ["unknown channel:CHANNEL_7", "Thinking x"]);
+    assert_eq!(odd(json!({"a": 1})), ["unknown channel:shape", "Thinking x"]);
+    assert_eq!((odd(json!(0)), odd(json!(null))), (vec!["text x".to_owned()], vec!["text x".to_owned()]));
     assert_eq!(
         events,
         ["unknown channel:CHANNEL_NEW", "Thinking a", "text b", "Thinking c", "ThinkingSummary d", "text e"]
@@ -276,6 +302,8 @@ fn only_the_leaders_answer_is_the_answer() {
         texts(&[&[layout(json!(["Agent 1", "Agent 2"]))], &words[..]].concat()),
         ["text draft", "text  goes on"]
     );
+    let unlisted = texts(&[layout(json!(["Agent 1", "Agent 2"])), by("Agent 2", "draft"), by("Leader", "answer")]);
+    assert_eq!(unlisted, ["text answer"], "whoever is not listed is no helper");
     assert_eq!(texts(&words[1..]), ["text answer", "text  goes on"], "without a list");
 }
 
@@ -306,6 +334,8 @@ fn how_the_answer_ends_is_told() {
     }
     let end = ours(json!({"type": "response.done", "response": {"status": "new_end"}}));
     assert_eq!(run(&mut begun(), &[end]).0, ["unknown status:new_end", "failed unavailable"]);
+    let end = ours(json!({"type": "response.done", "response": {"status": 9}}));
+    assert_eq!(run(&mut begun(), &[end]).0, ["unknown status:?", "failed unavailable"]);
 }
 
 #[test]
