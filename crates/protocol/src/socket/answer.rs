@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::frame::{Frame, Kind, Payload, TextChannel};
+use super::frame::Frame;
+use super::name::{Kind, Payload, TextChannel};
 use super::payload::{self, Identified, Outcome};
 use crate::drift::unknown;
 use crate::event::{Card, Channel, GrokEvent, Severity, ToolCall};

@@ -169,7 +169,8 @@ fn the_order_of_the_opening_does_not_matter_and_foreign_sessions_are_passed_over
         vec![attached(CONVERSATION), created()],
         vec![foreign_created.clone(), created(), foreign_attached.clone(), attached(CONVERSATION)],
         vec![foreign_attached.clone(), foreign_created.clone(), created(), attached(CONVERSATION)],
-        vec![foreign_attached, attached(CONVERSATION), foreign_created, created()],
+        vec![foreign_attached.clone(), attached(CONVERSATION), foreign_created.clone(), created()],
+        vec![attached(CONVERSATION), foreign_attached, foreign_created, created()],
     ] {
         for mut session in [session(None), continued()] {
             let (_, step) = run(&mut session, &messages);
