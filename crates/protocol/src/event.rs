@@ -19,7 +19,7 @@ pub enum GrokEvent<'a> {
         /// Its id.
         id: Cow<'a, str>,
     },
-    /// The answer's id, told with every chunk of it; whoever keeps it compares.
+    /// The answer's id. Some dialects tell it with every chunk; whoever keeps it compares.
     Answer {
         /// Its id.
         id: Cow<'a, str>,

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::frame::{Frame, Kind, Payload, TextChannel};
+use super::frame::Frame;
+use super::name::{Kind, Payload, TextChannel};
 use super::payload::{self, Identified, Outcome};
 use crate::drift::unknown;
 use crate::event::{Card, Channel, GrokEvent, Severity, ToolCall};
@@ -19,13 +20,25 @@ const LEADER: &str = "Grok";
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     id: Option<Box<str>>,
-    /// The agent whose answer counts, if there are several.
-    leader: Option<Box<str>>,
+    /// Whose answer counts, if there are several agents.
+    agents: Agents,
     /// Something of the visible answer has come, so closing events repeat it.
     has_text: bool,
     is_delta_form: bool,
     /// A trouble that becomes the failure if the answer ends badly.
     trouble: Option<Box<Failure>>,
+}
+
+/// Whose answer counts.
+#[derive(Debug, Default)]
+enum Agents {
+    /// No agent was named yet.
+    #[default]
+    One,
+    /// The first that answered.
+    Leader(Box<str>),
+    /// The listed ones without their leader.
+    Helpers(Vec<Box<str>>),
 }
 
 /// Whether the answer has ended.
@@ -127,10 +140,18 @@ impl Answer {
         event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take() });
     }
 
-    /// The one agent whose answer counts. Without a list of agents, it is the first that answers.
+    /// Whether this agent's answer is the answer: the first one's that is not known to be a helper.
     fn is_leader(&mut self, rollout: Option<&str>) -> bool {
         let Some(rollout) = rollout else { return true };
-        **self.leader.get_or_insert_with(|| rollout.into()) == *rollout
+        let counts = match &self.agents {
+            Agents::One => true,
+            Agents::Leader(leader) => return **leader == *rollout,
+            Agents::Helpers(helpers) => helpers.iter().all(|helper| **helper != *rollout),
+        };
+        if counts {
+            self.agents = Agents::Leader(rollout.into());
+        }
+        counts
     }
 
     fn payload(
@@ -162,8 +183,9 @@ impl Answer {
             Payload::ToolResult => payload::tool_result(value).map(|result| event(GrokEvent::ToolResult(result))),
             Payload::UiLayout => layout(value).map(|(name, rollouts)| {
                 if rollouts.len() > 1 {
-                    let leader = rollouts.iter().find(|name| *name == LEADER).or(rollouts.first());
-                    self.leader = leader.map(|leader| leader.as_str().into());
+                    let leader = rollouts.iter().position(|name| name == LEADER).unwrap_or_default();
+                    let helpers = rollouts.iter().enumerate().filter(|(index, _)| *index != leader);
+                    self.agents = Agents::Helpers(helpers.map(|(_, name)| name.as_str().into()).collect());
                 }
                 event(GrokEvent::Layout { name, rollouts });
             }),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod frame;
+mod name;
 mod payload;
 mod request;
 mod session;

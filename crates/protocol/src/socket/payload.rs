@@ -52,7 +52,7 @@ impl Outcome {
         let error = details.get("error").or_else(|| response.get("error")).unwrap_or(&Value::Null);
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         Self {
-            status: text(&response, "status").unwrap_or_default(),
+            status: code_text(response.get("status")).unwrap_or_default(),
             reason: code_text(error.get("code"))
                 .or_else(|| first_string(error, &["kind"]))
                 .or_else(|| first_string(details, &["reason"]))

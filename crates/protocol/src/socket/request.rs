@@ -199,3 +199,95 @@ pub(super) fn response_create(ids: &SessionIds) -> String {
     let event = ResponseCreate { r#type: "response.create", event_id: &ids.response_event };
     serde_json::to_string(&event).expect("plain structures with string keys always serialise")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::find;
+    use crate::turn::Parent;
+
+    fn ids() -> SessionIds {
+        SessionIds {
+            init_event: "evt_init_1".to_owned(),
+            message_event: "evt_msg_1".to_owned(),
+            response_event: "evt_resp_1".to_owned(),
+            client_message: "m".to_owned(),
+        }
+    }
+
+    fn turn<'a>(mode: &'a crate::model::Mode, message: &'a str) -> TurnRequest<'a> {
+        TurnRequest { message, mode, parent: None, attachments: &[], search: true, temporary: true, instructions: None }
+    }
+
+    fn parse(text: &str) -> Value {
+        serde_json::from_str(text).expect("events are JSON")
+    }
+
+    #[test]
+    fn a_new_session_says_what_the_page_says_and_is_private_where_asked() {
+        let mode = find("grok-expert").mode;
+        let create = parse(&session_create(&turn(&mode, "hi"), &ids()));
+        assert_eq!(
+            create,
+            json!({"event": {"type": "session.create", "event_id": "evt_init_1", "session": {"model": "expert", "x_grok": {
+                "protocol_capabilities": ["conversation_attached", "custom_methods_v1"], "use_chunk": true,
+                "enable_side_by_side": false, "force_side_by_side": false, "enable_image_generation": true,
+                "image_generation_count": 2, "disable_text_follow_ups": true, "disable_artifact": true, "force_concise": false,
+                "keep_context": false, "is_temporary": true, "disable_memory": true}}}})
+        );
+        let options =
+            |turn: TurnRequest<'_>| parse(&session_create(&turn, &ids()))["event"]["session"]["x_grok"].take();
+        let kept = options(TurnRequest { temporary: false, search: false, ..turn(&mode, "hi") });
+        assert_eq!(kept.get("is_temporary"), None);
+        assert_eq!((&kept["disable_web_search"], &kept["disable_x_search"]), (&json!(true), &json!(true)));
+        // An older pair is asked for by the mode that took it over.
+        let older = find("grok-4/MODEL_MODE_AUTO").mode;
+        assert_eq!(parse(&session_create(&turn(&older, "hi"), &ids()))["event"]["session"]["model"], "auto");
+    }
+
+    #[test]
+    fn a_message_mentions_its_files_and_carries_what_has_no_member() {
+        let mode = find("grok-3").mode;
+        let attachments = ["file-1".to_owned(), "file-2".to_owned()];
+        let turn = TurnRequest {
+            parent: Some(Parent { conversation_id: "c", response_id: Some("leaf") }),
+            attachments: &attachments,
+            instructions: Some("Be kind."),
+            ..turn(&mode, "say \"hi\"\n")
+        };
+        assert_eq!(
+            parse(&item_create(&turn, &ids())),
+            json!({"type": "conversation.item.create", "event_id": "evt_msg_1", "parent_response_id": "leaf",
+                "file_attachment_ids": ["file-1", "file-2"], "item": {"type": "message", "role": "user",
+                "file_attachment_ids": ["file-1", "file-2"], "x_grok": {"client_message_id": "m", "input_chunks": [
+                    {"mention": {"file_mention": {"file_id": "file-1"}}}, {"mention": {"file_mention": {"file_id": "file-2"}}},
+                    {"text": {"text": "Be kind.\n\nsay \"hi\"\n"}}]}}})
+        );
+        let newest = TurnRequest { parent: Some(Parent { conversation_id: "c", response_id: None }), ..turn };
+        assert_eq!(parse(&item_create(&newest, &ids())).get("parent_response_id"), None);
+    }
+
+    #[test]
+    fn an_event_is_put_into_its_session_whatever_that_is_called() {
+        let event = response_create(&ids());
+        for id in ["c", "a\"b\\", "é\n"] {
+            let message = parse(&in_session(Some(id), &event));
+            assert_eq!(
+                message,
+                json!({"session_id": id, "event": {"type": "response.create", "event_id": "evt_resp_1"}})
+            );
+        }
+        assert_eq!(parse(&in_session(None, &event)).get("session_id"), None);
+    }
+
+    #[test]
+    fn the_path_names_the_account_and_nothing_else() {
+        assert_eq!(
+            upgrade_path("0F1E2D3C-4b5a-4968-8776-655443322110"),
+            "/ws/mgw/?uid=0f1e2d3c-4b5a-4968-8776-655443322110"
+        );
+        assert_eq!(upgrade_path(" a&b=c#d/\r\n"), "/ws/mgw/?uid=a%26b%3Dc%23d%2F");
+    }
+}

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde_json::Deserializer;
 
 use super::answer::{Answer, Ended};
-use super::frame::{Frame, Kind, Payload};
+use super::frame::Frame;
+use super::name::{Kind, Payload};
 use super::payload::{self, Identified};
 use super::request;
 use crate::drift::unknown;
@@ -48,6 +49,7 @@ pub struct Session {
     state: State,
     answer: Answer,
     is_accepted: bool,
+    has_question: bool,
     is_persisted: bool,
     pings: u32,
     unanswered_pings: u32,
@@ -80,9 +82,19 @@ struct Opening {
     /// The conversation that is continued.
     asked_for: Option<Box<str>>,
     is_created: bool,
-    /// The session that a conversation was attached to, and the conversation; they may come in either order.
-    attached: Option<(Option<Box<str>>, Box<str>)>,
+    /// Conversations that were attached. They may be told before it is known which session is ours.
+    attached: Vec<Attached>,
 }
+
+/// A conversation, and the session it was attached to.
+#[derive(Debug)]
+struct Attached {
+    session: Option<Box<str>>,
+    conversation: Box<str>,
+}
+
+/// Attached conversations that are remembered until our session is known. One is ours.
+const ATTACHED_LIMIT: usize = 16;
 
 impl Session {
     /// A session for one turn.
@@ -95,13 +107,14 @@ impl Session {
             response_event: ids.response_event.into(),
             asked_for: asked_for.clone(),
             is_created: false,
-            attached: None,
+            attached: Vec::new(),
         };
         Self {
             id: asked_for,
             state: State::Opening(Box::new(opening)),
             answer: Answer::default(),
             is_accepted: false,
+            has_question: false,
             is_persisted: false,
             pings: 0,
             unanswered_pings: 0,
@@ -223,7 +236,10 @@ impl Session {
             _ => {}
         }
         let State::Opening(opening) = &mut self.state else { return };
-        let Some((_, conversation)) = opening.attached.take_if(|_| opening.is_created) else { return };
+        if !opening.is_created {
+            return;
+        }
+        let Some(Attached { conversation, .. }) = opening.attached.pop() else { return };
         match &opening.asked_for {
             None => event(GrokEvent::Conversation { id: Cow::Borrowed(&conversation) }),
             Some(asked_for) if *asked_for == conversation => {}
@@ -237,22 +253,25 @@ impl Session {
     /// Learns what session and conversation are called.
     fn name(&mut self, frame: Frame<'_>) {
         let State::Opening(opening) = &mut self.state else { return };
-        let session_id = frame.session_id.as_deref().map(Box::<str>::from);
+        let session = frame.session_id.as_deref().map(Box::<str>::from);
         if frame.kind == Kind::Attached {
             // The session is called like its conversation.
             let id = Identified::read(frame.payload(Payload::Conversation)).id().map(Box::from);
-            if let Some(id) = id.or_else(|| session_id.clone()) {
-                opening.attached = Some((session_id, id));
+            if let Some(conversation) = id.or_else(|| session.clone())
+                && opening.attached.len() < ATTACHED_LIMIT
+            {
+                opening.attached.push(Attached { session, conversation });
             }
         } else if frame.client_event_id.as_deref().is_none_or(|id| id == &*opening.init_event) && !opening.is_created {
             opening.is_created = true;
-            self.id = session_id.or(self.id.take());
+            self.id = session.or(self.id.take());
         }
-        // What was attached to somebody else's session is not ours.
-        let ours = self.id.as_deref();
-        opening.attached = opening.attached.take().filter(|(theirs, _)| {
-            !opening.is_created || ours.is_none() || theirs.is_none() || theirs.as_deref() == ours
-        });
+        if opening.is_created
+            && let Some(ours) = &self.id
+        {
+            // What was attached to somebody else's session is not ours.
+            opening.attached.retain(|attached| attached.session.as_ref().is_none_or(|theirs| theirs == ours));
+        }
     }
 
     /// Reads an event after the turn was sent.
@@ -264,8 +283,11 @@ impl Session {
             Kind::TitleUpdated | Kind::Persisted => self.late(frame, event),
             Kind::ItemAdded => {
                 let item = Identified::read(frame.payload(Payload::Item));
-                if item.is_users() && !self.is_accepted {
+                // The question is the last one before the answer; another one may stand in front of it.
+                let is_before_answer = matches!(self.state, State::Asked { .. });
+                if item.is_users() && (is_before_answer || !self.has_question) {
                     self.is_accepted = true;
+                    self.has_question = true;
                     if let Some(id) = item.id() {
                         event(GrokEvent::UserMessage { id });
                     }

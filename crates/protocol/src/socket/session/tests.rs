@@ -169,7 +169,8 @@ fn the_order_of_the_opening_does_not_matter_and_foreign_sessions_are_passed_over
         vec![attached(CONVERSATION), created()],
         vec![foreign_created.clone(), created(), foreign_attached.clone(), attached(CONVERSATION)],
         vec![foreign_attached.clone(), foreign_created.clone(), created(), attached(CONVERSATION)],
-        vec![foreign_attached, attached(CONVERSATION), foreign_created, created()],
+        vec![foreign_attached.clone(), attached(CONVERSATION), foreign_created.clone(), created()],
+        vec![attached(CONVERSATION), foreign_attached, foreign_created, created()],
     ] {
         for mut session in [session(None), continued()] {
             let (_, step) = run(&mut session, &messages);
@@ -211,6 +212,28 @@ fn what_comes_before_the_answer_is_history() {
         ],
     );
     assert_eq!(events, ["Answer { id: \"r\" }", "text new", "SoftStop"]);
+}
+
+#[test]
+fn the_question_is_the_users_last_message_before_the_answer() {
+    let item =
+        |id: &str, role: &str| ours(json!({"type": "conversation.item.added", "item": {"id": id, "role": role}}));
+    let mut session = continued();
+    let (events, _) = run(
+        &mut session,
+        &[
+            item("before", "user"),
+            created(),
+            attached(CONVERSATION),
+            item("old", "user"),
+            item("a", "assistant"),
+            item("u", "user"),
+            answering(),
+            item("next", "user"),
+        ],
+    );
+    assert_eq!(events, ["UserMessage { id: \"old\" }", "UserMessage { id: \"u\" }", "Answer { id: \"r\" }"]);
+    assert_eq!(run(&mut begun(), &[item("u", "")]).0, ["UserMessage { id: \"u\" }"], "in the other order");
 }
 
 #[test]
@@ -256,6 +279,10 @@ fn channels_that_are_not_known_are_thinking_and_counted() {
             chunk(json!({"text": {"text": ""}})),
         ],
     );
+    let odd = |channel: Value| run(&mut begun(), &[chunk(json!({"text": {"text": "x", "channel": channel}}))]).0;
+    assert_eq!(odd(json!(7)), ["unknown channel:CHANNEL_7", "Thinking x"]);
+    assert_eq!(odd(json!({"a": 1})), ["unknown channel:shape", "Thinking x"]);
+    assert_eq!((odd(json!(0)), odd(json!(null))), (vec!["text x".to_owned()], vec!["text x".to_owned()]));
     assert_eq!(
         events,
         ["unknown channel:CHANNEL_NEW", "Thinking a", "text b", "Thinking c", "ThinkingSummary d", "text e"]
@@ -276,6 +303,8 @@ fn only_the_leaders_answer_is_the_answer() {
         texts(&[&[layout(json!(["Agent 1", "Agent 2"]))], &words[..]].concat()),
         ["text draft", "text  goes on"]
     );
+    let unlisted = texts(&[layout(json!(["Agent 1", "Agent 2"])), by("Agent 2", "draft"), by("Leader", "answer")]);
+    assert_eq!(unlisted, ["text answer"], "whoever is not listed is no helper");
     assert_eq!(texts(&words[1..]), ["text answer", "text  goes on"], "without a list");
 }
 
@@ -306,6 +335,8 @@ fn how_the_answer_ends_is_told() {
     }
     let end = ours(json!({"type": "response.done", "response": {"status": "new_end"}}));
     assert_eq!(run(&mut begun(), &[end]).0, ["unknown status:new_end", "failed unavailable"]);
+    let end = ours(json!({"type": "response.done", "response": {"status": 9}}));
+    assert_eq!(run(&mut begun(), &[end]).0, ["unknown status:?", "failed unavailable"]);
 }
 
 #[test]
