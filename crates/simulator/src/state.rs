@@ -103,6 +103,8 @@ pub(crate) struct Conversation {
     pub owner: String,
     pub title: String,
     pub temporary: bool,
+    /// Whether it was begun on a socket by a session without `x_grok`: such ones cannot be loaded there (UPSTREAM.md 16.8).
+    pub bare: bool,
     pub created: SystemTime,
     pub nodes: Vec<Node>,
 }
@@ -230,6 +232,7 @@ impl Conversation {
             owner: owner.to_owned(),
             title: title.to_owned(),
             temporary,
+            bare: false,
             created: SystemTime::now(),
             nodes: Vec::new(),
         }

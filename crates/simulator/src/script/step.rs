@@ -13,9 +13,14 @@ pub struct Script {
     pub before_headers: BeforeHeaders,
     /// How objects follow one another and how the network cuts them.
     pub framing: Framing,
+    /// How a socket's session opens while this is the account's next reply; empty as usual: [`Step::SessionCreated`], then
+    /// [`Step::Attached`].
+    pub session: Vec<Step>,
+    /// Whether a socket leaves pings unanswered from the session's start on, those in events and those in control frames.
+    pub mute: bool,
 }
 
-/// What the caller waits for before the response headers arrive.
+/// What the caller waits for before the response headers arrive; on a socket, before the first event of the turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BeforeHeaders {
     /// Nothing: headers come at once.
@@ -27,7 +32,8 @@ pub enum BeforeHeaders {
     Hang,
 }
 
-/// The form of the byte stream (UPSTREAM.md 5.1).
+/// The form of the byte stream (UPSTREAM.md 5.1), and of messages on a socket: what is not set off by plain newlines
+/// shares a message there with two others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Framing {
     /// What stands between two objects.
@@ -60,14 +66,16 @@ pub enum NetworkCut {
     /// Each object is handed over whole.
     #[default]
     Whole,
-    /// Each byte is a write of its own, also inside UTF-8 and escapes.
+    /// Each byte is a write of its own, also inside UTF-8 and escapes; on a socket a fragment of its own, and a control ping
+    /// stands between the first two.
     EveryByte,
 }
 
 /// One thing that happens in an answer.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// The frames at the start: conversation (new conversations only), stored user message, layout, model hash.
+    /// What stands at the start. REST: conversation (new conversations only), stored user message, layout, model hash.
+    /// Socket: the message leaves the queue and is stored, the answer is begun.
     Opening,
     /// A visible token, tagged as final answer text.
     Text(String),
@@ -123,11 +131,35 @@ pub enum Step {
     },
     /// Bytes as they are, with `$conversation`, `$user`, `$response` replaced by ids; the separator follows.
     Raw(String),
+    /// Socket only: `session.created`, with the id of the client's event. Belongs into [`Script::session`].
+    SessionCreated,
+    /// Socket only: `conversation.attached`, and the history if it was asked for. Belongs into [`Script::session`].
+    Attached,
+    /// Socket only: the message is stored, and no answer begun. [`Step::Opening`] leaves out what this has sent.
+    ItemAdded,
+    /// Socket only: an event as it is, put into the session's envelope with an id; `$conversation`, `$user`, `$response` in
+    /// its text become ids.
+    Event(Value),
+    /// Socket only: `response.completed` with a whole text, and no other closing event.
+    Completed(String),
+    /// Socket only: `response.done`. Without a status it counts as completed.
+    Done {
+        /// `status`
+        status: Option<String>,
+        /// `status_details.reason`
+        reason: Option<String>,
+    },
+    /// Socket only: a binary message.
+    Binary(Vec<u8>),
+    /// Socket only: a ping in a control frame.
+    ControlPing,
+    /// Socket only: a text message of about this many bytes, an event of an unknown type.
+    Oversized(u64),
     /// Silence for a while.
     Wait(Duration),
     /// Silence until the client leaves.
     Hang,
-    /// End of body here. A reconnectable answer goes on in the background: the rest is what reconnecting replays.
+    /// End of body here, or of the socket. A reconnectable answer goes on in the background: the rest is what reconnecting replays.
     Cut {
         /// Whether the upstream still has the answer in flight.
         reconnectable: bool,
@@ -307,6 +339,20 @@ impl Script {
     #[must_use]
     pub fn framed(mut self, separator: Separator, cut: NetworkCut) -> Self {
         self.framing = Framing { separator, cut };
+        self
+    }
+
+    /// The same script, with another opening of the session on a socket.
+    #[must_use]
+    pub fn session(mut self, steps: Vec<Step>) -> Self {
+        self.session = steps;
+        self
+    }
+
+    /// The same script, and no answer to pings on a socket.
+    #[must_use]
+    pub fn mute(mut self) -> Self {
+        self.mute = true;
         self
     }
 

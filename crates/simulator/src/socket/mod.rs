@@ -4,10 +4,12 @@
 mod chunks;
 mod client_event;
 mod connection;
+mod deltas;
 mod events;
-mod framing;
 mod line;
 mod markup;
+mod opening;
+mod out;
 mod play;
 mod renderer;
 mod session;

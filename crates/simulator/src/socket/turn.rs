@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     calls::{Call, StreamGuard, Transport},
-    script::{Plan, Question, Script, Severity, Step},
+    script::{Plan, Question, Script, Severity, Step, words},
     state::{Conversation, Shared, State},
     turn::{Asked, Fault, Keep, Keeper, Wanted, admit, begin, branch},
 };
@@ -60,6 +60,7 @@ pub(super) fn start(
     let asked = admit(&mut state, wanted, keep).map_err(refused)?;
     let script = script(&mut state, session, &asked);
     let wishes = Wishes {
+        form: session.form,
         client_event_id: event["event_id"].as_str().map(str::to_owned),
         new: !session.existing,
         temporary: session.temporary,
@@ -67,13 +68,15 @@ pub(super) fn start(
     };
     let mut new = Conversation::new(&asked.sso, "New conversation", asked.temporary);
     new.id.clone_from(&session.id);
+    new.bare = session.bare;
     let turn = begin(&mut state, asked, new, keep);
     drop(state);
     session.existing = true;
     session.turns += 1;
+    session.mute |= script.mute;
     let renderer = Renderer::new(wishes, turn, &script.steps);
     let guard = StreamGuard::open(&shared.counters);
-    Ok(Play::new(Keeper::new(shared.clone(), keep), script, renderer, guard))
+    Ok(Play::answer(Keeper::new(shared.clone(), keep), script, renderer, guard))
 }
 
 fn refused(fault: Fault) -> Refused {
@@ -127,7 +130,10 @@ fn log(
 fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
     let account = state.accounts.get_mut(&asked.sso).expect("the cookie was checked at the upgrade");
     if account.quota(&asked.mode).remaining <= 0 {
-        return failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)]);
+        let mut steps = vec![Step::Opening];
+        steps.extend(words(account.words_before_limit));
+        steps.push(stream_error("usage_limit_reached", USAGE_LIMIT));
+        return Script::of(steps);
     }
     let reply = account.next_reply();
     let mut branch = branch(state, asked);
@@ -137,23 +143,26 @@ fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
     let plan = reply.plan(&Question { branch: &branch });
     let quota = state.accounts.get_mut(&asked.sso).expect("it was there above").quota(&asked.mode);
     match plan {
+        Plan::Stream(script) if !session.images && has_image(&script) => {
+            Script::of(vec![Step::Opening, stream_error("unsupported_request", "Image generation is not enabled.")])
+        }
         Plan::Stream(script) => {
             quota.remaining -= 1;
             script
         }
         Plan::RateLimited { quota_left: false } => {
             quota.remaining = 0;
-            failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)])
+            Script::of(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)])
         }
         Plan::RateLimited { quota_left: true } => {
-            failing(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
+            Script::of(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
         }
         Plan::Http { status, body, .. } => refusal(status, &body),
     }
 }
 
-fn failing(steps: Vec<Step>) -> Script {
-    Script::of(steps)
+fn has_image(script: &Script) -> bool {
+    script.steps.iter().any(|step| matches!(step, Step::Image(_)))
 }
 
 fn stream_error(kind: &str, message: &str) -> Step {
@@ -168,8 +177,8 @@ fn refusal(status: u16, body: &str) -> Script {
     match error["message"].as_str() {
         Some(message) => {
             let code = if error["code"].is_null() { status.into() } else { error["code"].clone() };
-            failing(vec![Step::TopLevelError { code, message: message.to_owned() }])
+            Script::of(vec![Step::TopLevelError { code, message: message.to_owned() }])
         }
-        None => failing(vec![Step::Cut { reconnectable: false }]),
+        None => Script::of(vec![Step::Cut { reconnectable: false }]),
     }
 }
