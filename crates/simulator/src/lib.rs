@@ -11,6 +11,7 @@ mod calls;
 mod ids;
 mod image;
 mod json;
+mod prepared;
 mod rest;
 mod routes;
 mod script;

@@ -16,9 +16,11 @@ use crate::{
     account::AccountState,
     calls::{Call, Counters, Report, Transport, Violation},
     ids,
-    rest::TemplateCache,
+    prepared::Cache,
+    rest,
     script::Step,
     simulator::Options,
+    socket,
     turn::Keep,
 };
 
@@ -29,7 +31,9 @@ const VIOLATIONS: usize = 10_000;
 pub(crate) struct Shared {
     pub options: Options,
     pub counters: Arc<Counters>,
-    pub templates: TemplateCache,
+    /// Answers prepared for load, by the form they are sent in.
+    pub rest_answers: Cache<rest::TemplateKey>,
+    pub socket_answers: Cache<socket::TemplateKey>,
     pub switches: Switches,
     state: Mutex<State>,
 }
@@ -174,7 +178,8 @@ impl Shared {
             switches: Switches::new(&options),
             options,
             counters: Arc::default(),
-            templates: TemplateCache::default(),
+            rest_answers: Cache::default(),
+            socket_answers: Cache::default(),
             state: Mutex::default(),
         }
     }

@@ -13,8 +13,10 @@ mod out;
 mod play;
 mod renderer;
 mod session;
+mod template;
 mod turn;
 mod wire;
 
 pub(crate) use connection::{Accepted, Origin, Upgraded, serve};
+pub(crate) use template::TemplateKey;
 pub(crate) use wire::accept_key;

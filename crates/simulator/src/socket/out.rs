@@ -18,6 +18,8 @@ pub(super) enum Out {
     ControlPing,
     /// A text message of about so many bytes.
     Oversized(u64),
+    /// Whole frames.
+    Frames(Vec<u8>),
     /// The first bytes of a message whose rest never comes.
     Half,
 }
@@ -76,6 +78,7 @@ impl Writes {
         match message {
             Out::Text(_) => {}
             Out::Binary(bytes) => push_frame(&mut self.bytes, Opcode::Binary, true, &bytes),
+            Out::Frames(frames) => self.bytes.extend(frames),
             Out::ControlPing => push_frame(&mut self.bytes, Opcode::Ping, true, b"still there?"),
             Out::Oversized(length) => {
                 let (before, after) = (r#"{"event":{"type":"conversation.padding","padding":""#, r#""}}"#);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{events::Events, opening::Opening, out::Out, renderer::Renderer};
+use super::{events::Events, opening::Opening, out::Out, renderer::Renderer, template::Copy};
 use crate::{
     calls::StreamGuard,
     script::{BeforeHeaders, Framing, Script, Step},
@@ -24,6 +24,7 @@ pub(super) struct Play {
 enum Part {
     Opening(Opening),
     Answer(Box<Answer>),
+    Copy(Copy),
 }
 
 struct Answer {
@@ -55,6 +56,11 @@ impl Play {
         Self::new(script, Part::Answer(Box::new(Answer { keeper, renderer, guard, detached: false })))
     }
 
+    /// An answer that was prepared for load.
+    pub(super) fn copy(copy: Copy) -> Self {
+        Self::new(Script::default(), Part::Copy(copy))
+    }
+
     fn new(script: Script, part: Part) -> Self {
         let now = Instant::now();
         let due = match script.before_headers {
@@ -83,6 +89,11 @@ impl Play {
 
     /// Takes steps until the next pause or the end.
     pub(super) fn advance(&mut self, events: &mut Events, out: &mut Vec<Out>) -> Next {
+        if let Part::Copy(copy) = &mut self.part {
+            out.push(Out::Frames(copy.piece(events.session(), events)));
+            self.due = copy.due();
+            return if copy.over() { Next::Over } else { Next::Later };
+        }
         let steps = self.steps.clone();
         loop {
             let Some(step) = steps.get(self.next) else {
@@ -110,6 +121,7 @@ impl Play {
                 }
                 step => match &mut self.part {
                     Part::Opening(opening) => opening.render(step, events, out),
+                    Part::Copy(_) => {}
                     Part::Answer(answer) => {
                         // Rendered first: the chunks that it makes are part of what is recorded.
                         answer.renderer.render(step, events, out);
@@ -123,7 +135,7 @@ impl Play {
     /// The script is over. An answer that was given no end ends with the socket, as a REST stream does with its body.
     fn end(&mut self, events: &mut Events, out: &mut Vec<Out>) -> Next {
         let told = match &mut self.part {
-            Part::Opening(_) => true,
+            Part::Opening(_) | Part::Copy(_) => true,
             Part::Answer(answer) => {
                 answer.renderer.end_of_script(events, out);
                 answer.renderer.done()

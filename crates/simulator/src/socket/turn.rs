@@ -9,9 +9,11 @@ use super::{
     play::Play,
     renderer::{Renderer, Wishes},
     session::{Refused, Session, invalid},
+    template::{self, Copy, TemplateKey},
 };
 use crate::{
     calls::{Call, StreamGuard, Transport},
+    prepared::Shape,
     script::{Plan, Question, Script, Severity, Step, words},
     state::{Conversation, Shared, State},
     turn::{Asked, Fault, Keep, Keeper, Wanted, admit, begin, branch},
@@ -58,7 +60,7 @@ pub(super) fn start(
         input_chunks: Some(item.input_chunks.into_iter().map(super::client_event::camel_case_members).collect()),
     };
     let asked = admit(&mut state, wanted, keep).map_err(refused)?;
-    let script = script(&mut state, session, &asked);
+    let played = played(&mut state, session, &asked, keep);
     let wishes = Wishes {
         form: session.form,
         client_event_id: event["event_id"].as_str().map(str::to_owned),
@@ -73,10 +75,24 @@ pub(super) fn start(
     drop(state);
     session.existing = true;
     session.turns += 1;
-    session.mute |= script.mute;
-    let renderer = Renderer::new(wishes, turn, &script.steps);
     let guard = StreamGuard::open(&shared.counters);
-    Ok(Play::answer(Keeper::new(shared.clone(), keep), script, renderer, guard))
+    match played {
+        Played::Script(script) => {
+            session.mute |= script.mute;
+            let renderer = Renderer::new(wishes, turn, &script.steps);
+            Ok(Play::answer(Keeper::new(shared.clone(), keep), script, renderer, guard))
+        }
+        Played::Prepared(shape) => {
+            let response = turn.answer.id.clone();
+            let mut opening = Vec::new();
+            let mut renderer = Renderer::new(wishes.clone(), turn.clone(), &[]);
+            renderer.render(&Step::Opening, &mut session.events, &mut opening);
+            let prepared = shared.socket_answers.get(TemplateKey::new(&wishes, shape), || {
+                template::prepare(wishes.clone(), turn.clone(), session.events.clone(), shape)
+            });
+            Ok(Play::copy(Copy::new(prepared, response, template::bytes(opening), guard)))
+        }
+    }
 }
 
 fn refused(fault: Fault) -> Refused {
@@ -126,23 +142,37 @@ fn log(
     });
 }
 
-/// What is played: the account's next reply, or the news that nothing is left of the mode.
-fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
+/// How a turn is answered.
+enum Played {
+    /// Step by step.
+    Script(Script),
+    /// From a prepared buffer.
+    Prepared(Shape),
+}
+
+/// The account's next reply, or the news that nothing is left of the mode.
+fn played(state: &mut State, session: &Session, asked: &Asked, keep: Keep) -> Played {
     let account = state.accounts.get_mut(&asked.sso).expect("the cookie was checked at the upgrade");
     if account.quota(&asked.mode).remaining <= 0 {
         let mut steps = vec![Step::Opening];
         steps.extend(words(account.words_before_limit));
         steps.push(stream_error("usage_limit_reached", USAGE_LIMIT));
-        return Script::of(steps);
+        return Played::Script(Script::of(steps));
     }
     let reply = account.next_reply();
+    if keep == Keep::Nothing
+        && let Some(shape) = Shape::of(&reply)
+    {
+        account.quota(&asked.mode).remaining -= 1;
+        return Played::Prepared(shape);
+    }
     let mut branch = branch(state, asked);
     if session.turns > 0 && !session.keep_context {
         branch.drain(..branch.len() - 1);
     }
     let plan = reply.plan(&Question { branch: &branch });
     let quota = state.accounts.get_mut(&asked.sso).expect("it was there above").quota(&asked.mode);
-    match plan {
+    Played::Script(match plan {
         Plan::Stream(script) if !session.images && has_image(&script) => {
             Script::of(vec![Step::Opening, stream_error("unsupported_request", "Image generation is not enabled.")])
         }
@@ -158,7 +188,7 @@ fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
             Script::of(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
         }
         Plan::Http { status, body, .. } => refusal(status, &body),
-    }
+    })
 }
 
 fn has_image(script: &Script) -> bool {

@@ -18,6 +18,7 @@ mod socket_checks;
 mod socket_client;
 mod socket_ends;
 mod socket_forms;
+mod socket_load;
 mod transport;
 mod tree;
 mod upgrades;
