@@ -4,18 +4,23 @@
 //! `rest` renders them as REST frames and the module `socket` as events.
 
 mod default_answer;
+mod framing;
 mod named;
 mod plan;
 mod reply;
 mod scenarios;
+mod socket_replies;
 mod socket_scenarios;
+mod socket_sessions;
 mod step;
 
-pub use reply::{Reply, TurnEnd, When};
+pub use framing::{BeforeHeaders, Framing, NetworkCut, Separator};
+pub use reply::{Reply, When};
 pub use scenarios::SCENARIO_TEXT;
+pub use socket_replies::TurnEnd;
 pub use step::{
-    BeforeHeaders, Chunk, Citation, Framing, ImageForm, ImageStage, ImageStep, NetworkCut, Script, Separator, Severity,
-    Step, Thinking, ThinkingKind, ToolCall, ToolResult,
+    Chunk, Citation, ImageForm, ImageStage, ImageStep, Script, Severity, Step, Thinking, ThinkingKind, ToolCall,
+    ToolResult,
 };
 
 pub(crate) use default_answer::{Question, words};

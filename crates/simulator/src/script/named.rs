@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    reply::{Reply, TurnEnd, When},
+    framing::{NetworkCut, Separator},
+    reply::{Reply, When},
     scenarios,
+    socket_replies::TurnEnd,
     socket_scenarios::{self, CardPlace},
-    step::{NetworkCut, Separator, Severity},
+    socket_sessions,
+    step::Severity,
 };
 
 type Make = fn() -> Reply;
@@ -96,9 +99,9 @@ pub(super) const NAMES: &[(&str, Make)] = &[
     ("distrusted", socket_scenarios::distrusted),
     ("quiet-minute", || Reply::quiet(Duration::from_secs(60))),
     // The socket: sessions that do not open.
-    ("session-silent", socket_scenarios::session_silent),
-    ("session-unattached", socket_scenarios::session_unattached),
-    ("session-closed", socket_scenarios::session_closed),
+    ("session-silent", socket_sessions::session_silent),
+    ("session-unattached", socket_sessions::session_unattached),
+    ("session-closed", socket_sessions::session_closed),
     ("session-not-found", || Reply::session_error("conversation_not_found", "Conversation not found")),
     ("session-anti-bot", || Reply::session_error("anti_bot", "Request rejected by anti-bot rules.")),
     // The socket: bad ends.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    framing::{NetworkCut, Separator},
     reply::{Reply, When},
     socket_scenarios::unknown_messages,
     step::{
-        Chunk, Citation, ImageForm, ImageStage, ImageStep, NetworkCut, Script, Separator, Severity, Step, Thinking,
-        ThinkingKind, ToolCall, ToolResult, tokens_of,
+        Chunk, Citation, ImageForm, ImageStage, ImageStep, Script, Severity, Step, Thinking, ThinkingKind, ToolCall,
+        ToolResult, tokens_of,
     },
 };
 use crate::ids;

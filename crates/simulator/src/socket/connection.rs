@@ -6,7 +6,7 @@ use std::{
 };
 
 use hyper::upgrade::OnUpgrade;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     turn,
     wire::{Opcode, Received, push_frame},
 };
-use crate::{calls::SocketGuard, state::Shared};
+use crate::{calls::SocketGuard, ids, state::Shared};
 
 /// Where a socket comes from.
 pub(crate) struct Origin {
@@ -183,10 +183,18 @@ impl Socket {
             "conversation.item.create" => {
                 let item = Item::read(&event.event);
                 let session = self.session(event)?;
+                let queued = json!({"queue_item_id": ids::fresh(), "position": session.items.len(),
+                    "parent_response_id": event.event["parent_response_id"], "item": {"type": "message", "role": item.role}});
                 session.items.push((item, event.event.clone()));
-                let queue = serde_json::json!({"queue": [{"position": session.items.len() - 1,
-                    "item": {"role": "user"}}]});
-                out.push(session.events.event("conversation.queue.updated", &queue));
+                out.push(session.events.event("conversation.queue.updated", &json!({"queue": [queued]})));
+            }
+            "session.update" => {
+                let model = &event.event["session"]["model"];
+                let session = self.session(event)?;
+                session.mode = model.as_str().map(str::to_owned).or(session.mode.take());
+                let mut updated = json!({"session": {"model": session.mode}});
+                updated["client_event_id"] = event.event["event_id"].clone();
+                out.push(session.events.event("session.updated", &updated));
             }
             "response.create" => {
                 let shared = self.shared.clone();

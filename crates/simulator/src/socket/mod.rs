@@ -6,6 +6,7 @@ mod client_event;
 mod connection;
 mod deltas;
 mod events;
+mod failures;
 mod line;
 mod markup;
 mod opening;

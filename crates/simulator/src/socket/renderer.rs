@@ -6,6 +6,7 @@ use super::{
     chunks::{self, Chunks},
     deltas,
     events::Events,
+    failures::{error_code, stream_error},
     out::Out,
 };
 use crate::{
@@ -301,37 +302,4 @@ pub(super) fn common(step: &Step, events: &mut Events, ids: &[(&str, &str)]) -> 
         Step::Oversized(length) => Out::Oversized(*length),
         _ => return None,
     })
-}
-
-/// An error inside an answer (UPSTREAM.md 16.11).
-pub(super) fn stream_error(kind: &str, message: &str, severity: Severity, events: &mut Events) -> String {
-    let kind = kind.chars().fold(String::new(), |mut out, character| {
-        if character.is_ascii_uppercase() {
-            out.push('_');
-        }
-        out.push(character.to_ascii_lowercase());
-        out
-    });
-    let mut error = json!({"message": message});
-    if !kind.is_empty() {
-        error["kind"] = kind.into();
-    }
-    if severity != Severity::Unknown {
-        error["severity"] = severity.name().into();
-    }
-    events.event("response.grok.output", &json!({"output": {"stream_error": error}}))
-}
-
-/// How an `error` event names what the REST stream has a number for.
-fn error_code(code: &Value, message: &str) -> Value {
-    match code.as_i64() {
-        Some(7) if message.contains("anti-bot") => "anti_bot".into(),
-        Some(3) => "invalid_argument".into(),
-        Some(5) => "not_found".into(),
-        Some(7) => "permission_denied".into(),
-        Some(8) => "resource_exhausted".into(),
-        Some(16) => "unauthenticated".into(),
-        Some(_) => "internal".into(),
-        None => code.clone(),
-    }
 }

@@ -123,6 +123,7 @@ async fn a_turn_is_a_message_and_a_request_and_one_at_a_time() {
     let said = socket.settle().await;
     assert_eq!(said.len(), 1, "a message alone is not answered");
     assert_eq!(said[0]["event"]["type"], "conversation.queue.updated");
+    assert_eq!(said[0]["event"]["queue"][0]["position"], 0);
 
     world.simulator.account("a").push(Reply::hang_after(1));
     socket.send(json!({"type": "response.create"})).await;
@@ -293,6 +294,21 @@ async fn a_client_may_choose_the_session_id_and_keep_several() {
     (socket.session, socket.parent) = (Some(chosen.to_owned()), Some(first.response()));
     assert_eq!(socket.ask("Three").await.text(), "Answer 2: you said \"Three\".");
     assert_eq!(world.violations(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn the_mode_of_a_live_session_can_be_changed() {
+    let world = World::new().await;
+    let mut socket = opened(&world).await;
+    socket.send(json!({"type": "session.update", "session": {"model": "expert"}})).await;
+    let said = socket.settle().await;
+    assert_eq!(
+        (&said[0]["event"]["type"], &said[0]["event"]["session"]["model"]),
+        (&json!("session.updated"), &json!("expert"))
+    );
+    let turn = socket.ask("hello").await;
+    assert_eq!(turn.of_type("response.created")[0]["response"]["x_grok"]["model"], "expert");
+    assert_eq!(world.simulator.account("a").remaining("expert"), 999);
 }
 
 #[tokio::test]

@@ -121,6 +121,17 @@ impl SocketClient {
         }
     }
 
+    /// The next text as JSON, null if it is none; nothing at the end of the socket.
+    pub(crate) async fn receive_any(&mut self) -> Option<Value> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap_or_default()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+
     /// Everything that comes until the answer to a ping: all that was due before it.
     pub(crate) async fn settle(&mut self) -> Vec<Value> {
         self.send_text(json!({"event": {"type": "ping", "event_id": "evt_hb"}}).to_string()).await;

@@ -388,3 +388,42 @@ async fn events_are_scripted_over_http_too() {
     assert_eq!(recited.text(), "human: hello\nassistant: raw\nhuman: recite");
     assert_eq!(world.violations(), [] as [&str; 0]);
 }
+
+#[tokio::test]
+async fn every_named_reply_can_be_asked_for_on_a_socket() {
+    let world = World::new().await;
+    for name in Reply::names() {
+        let account = world.simulator.account("a");
+        account.push(Reply::named(name).unwrap());
+        // A refusal meets the upgrade, and some openings fail: what counts is that nothing is left over.
+        let Ok((stream, _)) = tokio_tungstenite::connect_async(world.upgrade("a")).await else {
+            assert_eq!(account.queued(), 0, "{name}");
+            continue;
+        };
+        let mut socket = SocketClient::over(stream);
+        let create = json!({"type": "session.create", "session": {"model": "fast", "x_grok": chunks()}});
+        socket.send(create).await;
+        let opening = async {
+            loop {
+                let said = socket.receive_any().await?;
+                let session = said["session_id"].as_str().unwrap_or_default();
+                if said["event"]["type"] == "conversation.attached" && !session.starts_with("f0f0f0f0") {
+                    return Some(session.to_owned());
+                }
+            }
+        };
+        if let Ok(Some(session)) = timeout(Duration::from_millis(100), opening).await {
+            socket.session = Some(session);
+            socket.put("hello").await;
+            let reading = async { while socket.receive_any().await.is_some() {} };
+            let _ = timeout(Duration::from_millis(30), reading).await;
+        }
+        drop(socket);
+        account.clear();
+        account.set_quota("fast", 1000, 1000, None);
+    }
+    until(|| world.simulator.report().open_sockets == 0).await;
+    let report = world.simulator.report();
+    assert_eq!((report.open_streams, world.violations()), (0, Vec::new()));
+    assert!(report.over(grok2api_simulator::Transport::Socket) > 70, "{:?}", report.transports);
+}
