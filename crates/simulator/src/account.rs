@@ -168,6 +168,11 @@ impl Account {
         self.change(|account| account.rate_limits_throttled = throttled);
     }
 
+    /// How many words of an answer come on a socket before the news that the mode is used up.
+    pub fn words_before_limit(&self, words: usize) {
+        self.change(|account| account.words_before_limit = words);
+    }
+
     /// Ids of the conversations this account owns.
     pub fn conversations(&self) -> Vec<String> {
         let state = self.shared.state();
@@ -198,6 +203,7 @@ pub(crate) struct AccountState {
     pub fail_clone: bool,
     pub fail_reconnect: bool,
     pub rate_limits_throttled: bool,
+    pub words_before_limit: usize,
 }
 
 /// The counter of one mode.
@@ -224,6 +230,7 @@ impl AccountState {
             fail_clone: false,
             fail_reconnect: false,
             rate_limits_throttled: false,
+            words_before_limit: 0,
         }
     }
 
@@ -235,6 +242,11 @@ impl AccountState {
             self.quotas.insert(mode.to_owned(), fresh);
         }
         self.quotas.get_mut(mode).expect("it was inserted above")
+    }
+
+    /// The reply that the next chat call will take, if one is set.
+    pub(crate) fn expected_reply(&self) -> Option<&Reply> {
+        self.queue.front().or(self.sticky.as_ref())
     }
 
     /// The reply for the next chat call.

@@ -1,4 +1,4 @@
-//! A stand-in for the upstream: an HTTP server that behaves like it as far as it is known, checks what reaches it, and
+//! A stand-in for the upstream: an HTTP and WebSocket server that behaves like it as far as it is known, checks what reaches it, and
 //! plays every fault by script.
 //!
 //! Three uses: as a library inside tests, behind `grok2api demo`, and as a load target in a process of its own. It writes
@@ -11,6 +11,7 @@ mod calls;
 mod ids;
 mod image;
 mod json;
+mod prepared;
 mod rest;
 mod routes;
 mod script;
@@ -24,6 +25,6 @@ pub use account::{Account, CredentialState, Subscription, SubscriptionStatus};
 pub use calls::{Call, Report, Transport, Violation};
 pub use script::{
     BeforeHeaders, Chunk, Citation, Framing, ImageForm, ImageStage, ImageStep, NetworkCut, Reply, SCENARIO_TEXT,
-    Script, Separator, Severity, Step, Thinking, ThinkingKind, ToolCall, ToolResult, When,
+    Script, Separator, Severity, Step, Thinking, ThinkingKind, ToolCall, ToolResult, TurnEnd, When,
 };
 pub use simulator::{Options, Simulator};

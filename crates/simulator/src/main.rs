@@ -16,7 +16,7 @@ struct Arguments {
     /// Accounts to begin with; their cookies are sim-0, sim-1, …
     #[arg(long, default_value_t = 1)]
     accounts: usize,
-    /// What every call is answered with, by name; `--reply list` prints the names.
+    /// What every call is answered with over either transport, by name; `--reply list` prints the names.
     #[arg(long, default_value = "default")]
     reply: String,
     /// Tokens of each answer, with `--reply tokens`.

@@ -16,9 +16,11 @@ use crate::{
     account::AccountState,
     calls::{Call, Counters, Report, Transport, Violation},
     ids,
-    rest::TemplateCache,
+    prepared::Cache,
+    rest,
     script::Step,
     simulator::Options,
+    socket,
     turn::Keep,
 };
 
@@ -29,7 +31,9 @@ const VIOLATIONS: usize = 10_000;
 pub(crate) struct Shared {
     pub options: Options,
     pub counters: Arc<Counters>,
-    pub templates: TemplateCache,
+    /// Answers prepared for load, by the form they are sent in.
+    pub rest_answers: Cache<rest::TemplateKey>,
+    pub socket_answers: Cache<socket::TemplateKey>,
     pub switches: Switches,
     state: Mutex<State>,
 }
@@ -103,6 +107,8 @@ pub(crate) struct Conversation {
     pub owner: String,
     pub title: String,
     pub temporary: bool,
+    /// Whether it was begun on a socket by a session without `x_grok`: such ones cannot be loaded there (UPSTREAM.md 16.8).
+    pub bare: bool,
     pub created: SystemTime,
     pub nodes: Vec<Node>,
 }
@@ -172,7 +178,8 @@ impl Shared {
             switches: Switches::new(&options),
             options,
             counters: Arc::default(),
-            templates: TemplateCache::default(),
+            rest_answers: Cache::default(),
+            socket_answers: Cache::default(),
             state: Mutex::default(),
         }
     }
@@ -230,6 +237,7 @@ impl Conversation {
             owner: owner.to_owned(),
             title: title.to_owned(),
             temporary,
+            bare: false,
             created: SystemTime::now(),
             nodes: Vec::new(),
         }

@@ -11,4 +11,4 @@ pub(crate) use body::Answer;
 pub(crate) use chunk::{Envelope, members};
 pub(crate) use renderer::{Form, Renderer};
 pub(crate) use response::{conversation_json, final_layout, response_json};
-pub(crate) use template::{PreparedAnswer, TemplateCache, TemplateKey, TemplateShape};
+pub(crate) use template::{PreparedAnswer, TemplateKey, prepare};

@@ -85,6 +85,16 @@ impl Renderer {
             Step::StreamError { kind, message, severity } => out.push(self.stream_error(kind, message, *severity)),
             Step::Raw(text) => out.push(self.raw(text)),
             Step::Wait(_) | Step::Hang | Step::Cut { .. } | Step::Reset => {}
+            // What only a socket can say.
+            Step::SessionCreated
+            | Step::Attached
+            | Step::ItemAdded
+            | Step::Event(_)
+            | Step::Completed(_)
+            | Step::Done { .. }
+            | Step::Binary(_)
+            | Step::ControlPing
+            | Step::Oversized(_) => {}
         }
     }
 

@@ -17,8 +17,9 @@ use crate::{
     account::mode_of,
     calls::{StreamGuard, Transport},
     ids,
-    rest::{Answer, Envelope, Form, PreparedAnswer, Renderer, TemplateKey, TemplateShape, conversation_json},
-    script::{BeforeHeaders, Plan, Question, Reply, Script, paced_steps, stall_steps},
+    prepared::Shape,
+    rest::{Answer, Envelope, Form, PreparedAnswer, Renderer, TemplateKey, conversation_json, prepare},
+    script::{BeforeHeaders, Plan, Question, Reply, Script},
     state::{Conversation, State as Store},
     turn::{Asked, Keep, Keeper, Turn, Wanted, admit, begin, branch},
 };
@@ -99,7 +100,7 @@ fn accept(state: &mut Store, asked: Asked, final_metadata: bool, keep: Keep) -> 
     }
     let reply = account.next_reply();
     if keep == Keep::Nothing
-        && let Some(shape) = shape(&reply)
+        && let Some(shape) = Shape::of(&reply)
     {
         account.quota(&asked.mode).remaining -= 1;
         let key = TemplateKey { envelope: envelope(&asked), final_metadata, shape };
@@ -127,15 +128,6 @@ fn accept(state: &mut Store, asked: Asked, final_metadata: bool, keep: Keep) -> 
     }
 }
 
-/// Replies that are sent from a prepared buffer under load.
-fn shape(reply: &Reply) -> Option<TemplateShape> {
-    match *reply {
-        Reply::Tokens { tokens, interval, thinking } => Some(TemplateShape::Tokens { tokens, thinking, interval }),
-        Reply::Stall => Some(TemplateShape::Stall),
-        _ => None,
-    }
-}
-
 fn envelope(asked: &Asked) -> Envelope {
     if asked.continued.is_some() { Envelope::Flat } else { Envelope::New }
 }
@@ -154,18 +146,14 @@ fn prepared(shared: &App, key: TemplateKey, asked: Asked) -> Response {
         Some(continued) => continued.conversation.clone(),
         None => ids::fresh(),
     };
-    let template = shared.templates.get(key, || {
-        let steps = match key.shape {
-            TemplateShape::Tokens { tokens, thinking, interval } => paced_steps(tokens, interval, thinking),
-            TemplateShape::Stall => stall_steps(),
-        };
+    let prepared = shared.rest_answers.get(key, || {
         // One rendering serves every call: it is made as for a new conversation, whose id has the length of an id.
         let asked = Asked { continued: None, ..asked };
         let (form, mut turn) = formed(&mut Store::default(), asked, key.final_metadata, Keep::Nothing);
         turn.user.message = "hello".to_owned();
-        (Form { envelope: key.envelope, ..form }, turn, steps)
+        prepare(Form { envelope: key.envelope, ..form }, turn, key.shape)
     });
-    stream(Body::new(PreparedAnswer::new(template, conversation_id, guard)))
+    stream(Body::new(PreparedAnswer::new(prepared, conversation_id, guard)))
 }
 
 /// Sends headers and body as the script has it.

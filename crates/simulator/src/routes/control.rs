@@ -96,6 +96,9 @@ fn change_account(account: &mut AccountState, body: &Value) -> Result<(), Mistak
         quota.total = wanted["total"].as_i64().unwrap_or(quota.total.max(quota.remaining));
         quota.wait_seconds = wanted["wait_seconds"].as_i64();
     }
+    if let Some(words) = body["words_before_limit"].as_u64() {
+        account.words_before_limit = usize::try_from(words).map_err(|_| bad("words_before_limit is too large"))?;
+    }
     if let Some(credential) = body["credential"].as_str() {
         account.credential = match credential {
             "valid" => CredentialState::Valid,
@@ -158,7 +161,8 @@ async fn upgrade(State(shared): State<App>, Path(sso): Path<String>, bytes: Byte
     Ok(answer::ok(&json!({"queued": account.queued_upgrades()})))
 }
 
-/// `{"name"}`, `{"text"}`, `{"tokens", "interval_ms", "thinking"}`, `{"frames"}` or `{"status", "content_type", "body"}`.
+/// `{"name"}`, `{"text"}`, `{"tokens", "interval_ms", "thinking"}`, `{"frames"}`, `{"events"}` or
+/// `{"status", "content_type", "body"}`.
 fn read_reply(body: &Value) -> Result<Reply, Mistake> {
     if let Some(text) = body["text"].as_str() {
         return Ok(Reply::text(text));
@@ -173,12 +177,16 @@ fn read_reply(body: &Value) -> Result<Reply, Mistake> {
         let frame = |frame: &Value| frame.as_str().map_or_else(|| frame.to_string(), str::to_owned);
         return Ok(Reply::Frames(frames.iter().map(frame).collect()));
     }
+    if let Some(events) = body["events"].as_array() {
+        return Ok(Reply::Events(events.clone()));
+    }
     if let Some(status) = body["status"].as_u64() {
         let status = u16::try_from(status).map_err(|_| bad("status is no HTTP status"))?;
         let content_type = body["content_type"].as_str().unwrap_or("application/json");
         return Ok(Reply::http(status, content_type, body["body"].as_str().unwrap_or_default()));
     }
-    let name = body["name"].as_str().ok_or_else(|| bad("one of name, text, tokens, frames, status is needed"))?;
+    let name =
+        body["name"].as_str().ok_or_else(|| bad("one of name, text, tokens, frames, events, status is needed"))?;
     Reply::named(name).ok_or_else(|| bad(format!("no reply {name:?}; GET /__simulator/replies lists them")))
 }
 

@@ -38,10 +38,14 @@ pub(super) async fn upgrade(State(shared): State<App>, mut request: Request) -> 
     };
     let response = switching(key);
     if let Some(upgraded) = parts.extensions.get::<Upgraded>() {
-        let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
-        let headers = if shared.options.keep_tree { logged_headers(&parts) } else { BTreeMap::new() };
+        let mut origin = Origin { sso, path: String::new(), headers: BTreeMap::new() };
+        // For the log, if there is one.
+        if shared.options.keep_tree {
+            origin.path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+            origin.headers = logged_headers(&parts);
+        }
         let guard = SocketGuard::open(&shared.counters);
-        upgraded.accept(on_upgrade, Accepted { shared, origin: Origin { sso, path, headers }, guard });
+        upgraded.accept(on_upgrade, Accepted { shared, origin, guard });
     }
     Ok(response)
 }

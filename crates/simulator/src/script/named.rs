@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
+    framing::{NetworkCut, Separator},
     reply::{Reply, When},
     scenarios,
-    step::{NetworkCut, Separator, Severity},
+    socket_replies::TurnEnd,
+    socket_scenarios::{self, CardPlace},
+    socket_sessions,
+    step::Severity,
 };
 
 type Make = fn() -> Reply;
@@ -76,6 +80,55 @@ pub(super) const NAMES: &[(&str, Make)] = &[
             json!({"message": "", "metadata": {"request_metadata": {"stream_errors": [{"message": "Model failed"}]}}}),
         )
     }),
+    // The socket: whole answers.
+    ("order-swap", Reply::order_swap),
+    ("foreign-frames", Reply::foreign_frames),
+    ("history", Reply::history),
+    ("thinking-after-the-end", socket_scenarios::thinking_after_the_end),
+    ("repeated-tokens", socket_scenarios::repeated_tokens),
+    ("tools-out-of-order", socket_scenarios::tools_out_of_order),
+    ("citations-repeated", socket_scenarios::citations_repeated),
+    ("searched-image", socket_scenarios::searched_image),
+    ("image-never-done", socket_scenarios::image_never_done),
+    ("card-before-tag", || socket_scenarios::card(CardPlace::Before)),
+    ("card-after-tag", || socket_scenarios::card(CardPlace::After)),
+    ("card-after-text", || socket_scenarios::card(CardPlace::AfterText)),
+    ("card-missing", || socket_scenarios::card(CardPlace::Nowhere)),
+    ("only-completed", socket_scenarios::only_completed),
+    ("double-payloads", socket_scenarios::double_payloads),
+    ("distrusted", socket_scenarios::distrusted),
+    ("quiet-minute", || Reply::quiet(Duration::from_secs(60))),
+    // The socket: sessions that do not open.
+    ("session-silent", socket_sessions::session_silent),
+    ("session-unattached", socket_sessions::session_unattached),
+    ("session-closed", socket_sessions::session_closed),
+    ("session-not-found", || Reply::session_error("conversation_not_found", "Conversation not found")),
+    ("session-anti-bot", || Reply::session_error("anti_bot", "Request rejected by anti-bot rules.")),
+    // The socket: bad ends.
+    ("drop-after-item", Reply::drop_after_item),
+    ("no-pongs", Reply::no_pongs),
+    ("oversized", Reply::oversized),
+    ("ends-closed", || Reply::ended(TurnEnd::Closed, When::BeforeText)),
+    ("ends-closed-after-text", || Reply::ended(TurnEnd::Closed, When::AfterText)),
+    ("ends-session-ended", || Reply::ended(TurnEnd::SessionEnded, When::BeforeText)),
+    ("ends-session-ended-after-text", || Reply::ended(TurnEnd::SessionEnded, When::AfterText)),
+    ("ends-error", || Reply::ended(TurnEnd::Error, When::BeforeText)),
+    ("ends-error-after-text", || Reply::ended(TurnEnd::Error, When::AfterText)),
+    ("ends-incomplete", || Reply::ended(TurnEnd::Incomplete, When::BeforeText)),
+    ("ends-incomplete-after-text", || Reply::ended(TurnEnd::Incomplete, When::AfterText)),
+    ("ends-failed", || Reply::ended(TurnEnd::Failed, When::BeforeText)),
+    ("ends-failed-after-text", || Reply::ended(TurnEnd::Failed, When::AfterText)),
+    ("ends-cancelled", || Reply::ended(TurnEnd::Cancelled, When::BeforeText)),
+    ("ends-cancelled-after-text", || Reply::ended(TurnEnd::Cancelled, When::AfterText)),
+    ("ends-no-status", || Reply::ended(TurnEnd::NoStatus, When::BeforeText)),
+    ("ends-no-status-after-text", || Reply::ended(TurnEnd::NoStatus, When::AfterText)),
+    ("ends-silent", || Reply::ended(TurnEnd::Silence, When::BeforeText)),
+    ("ends-silent-after-text", || Reply::ended(TurnEnd::Silence, When::AfterText)),
+    ("output-anti-bot", || Reply::output_error("anti_bot", "Request rejected by anti-bot rules.", When::BeforeText)),
+    ("output-entitlement", || {
+        Reply::output_error("entitlement_required", "Upgrade to use this mode.", When::BeforeText)
+    }),
+    ("output-throttled", || Reply::output_error("global_rate_limit", "Too many requests", When::BeforeText)),
     // Answers that are not a stream.
     ("rate-limited", || Reply::rate_limited(true)),
     ("quota-exhausted", || Reply::rate_limited(false)),

@@ -26,6 +26,7 @@ impl Reply {
             Reply::Text(text) => Script::answer(tokens_of(&text).collect()),
             Reply::Tokens { tokens, interval, thinking } => Script::of(paced_steps(tokens, interval, thinking)),
             Reply::Frames(frames) => Script::of(frames.into_iter().map(Step::Raw).collect()),
+            Reply::Events(events) => Script::of(events.into_iter().map(Step::Event).collect()),
             Reply::Recite => Script::answer(tokens_of(&default_answer::recite(question)).collect()),
             Reply::Stall => Script::of(stall_steps()),
             Reply::Script(script) => script,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    framing::{BeforeHeaders, NetworkCut, Separator},
     named, scenarios,
-    step::{BeforeHeaders, NetworkCut, Script, Separator, Severity, Step},
+    step::{Script, Severity, Step},
 };
 
 /// What an account's next chat call is answered with.
@@ -25,8 +26,10 @@ pub enum Reply {
         /// Thinking chunks in front.
         thinking: usize,
     },
-    /// Raw objects, one after another; `$conversation`, `$user` and `$response` become ids.
+    /// Raw objects, on a socket messages, one after another; `$conversation`, `$user` and `$response` become ids.
     Frames(Vec<String>),
+    /// Events of a socket, one after another, each put into its envelope; `$conversation`, `$user` and `$response` become ids.
+    Events(Vec<Value>),
     /// The branch that was continued, root first, one line per message.
     Recite,
     /// An answer that is not a stream. An empty content type leaves the header out.

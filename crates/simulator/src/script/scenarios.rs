@@ -5,10 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
+    framing::{NetworkCut, Separator},
     reply::{Reply, When},
+    socket_scenarios::unknown_messages,
     step::{
-        Chunk, Citation, ImageForm, ImageStage, ImageStep, NetworkCut, Script, Separator, Severity, Step, Thinking,
-        ThinkingKind, ToolCall, ToolResult, tokens_of,
+        Chunk, Citation, ImageForm, ImageStage, ImageStep, Script, Severity, Step, Thinking, ThinkingKind, ToolCall,
+        ToolResult, tokens_of,
     },
 };
 use crate::ids;
@@ -134,6 +136,7 @@ pub(super) fn unknown_kinds() -> Reply {
         }),
         chunk(json!({"survey": {"id": "1"}, "disclaimer": "", "bannerMessage": null}), ""),
     ];
+    steps.extend(unknown_messages());
     steps.extend(text_tokens());
     steps.push(chunk(json!({"effortDecision": {"effort": "LOW", "steerModelId": "grok-4"}}), "from_the_future"));
     Reply::answer(steps)
@@ -143,11 +146,11 @@ fn characters(text: &str) -> impl Iterator<Item = Step> {
     text.chars().map(|character| Step::Text(character.to_string())).collect::<Vec<_>>().into_iter()
 }
 
-fn citation_card(card_id: &str, url: &str) -> Step {
+pub(super) fn citation_card(card_id: &str, url: &str) -> Step {
     Step::Card(json!({"id": card_id, "type": "render_inline_citation", "cardType": "citation_card", "url": url}))
 }
 
-fn citation(card_id: &str, url: &str, citation_id: u32) -> Step {
+pub(super) fn citation(card_id: &str, url: &str, citation_id: u32) -> Step {
     Step::Citation(Citation::web(card_id, url, citation_id))
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::framing::{BeforeHeaders, Framing, NetworkCut, Separator};
+
 /// One answer: what happens, in order, and how its bytes are cut.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
@@ -13,61 +15,18 @@ pub struct Script {
     pub before_headers: BeforeHeaders,
     /// How objects follow one another and how the network cuts them.
     pub framing: Framing,
-}
-
-/// What the caller waits for before the response headers arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BeforeHeaders {
-    /// Nothing: headers come at once.
-    #[default]
-    Send,
-    /// Headers come after this long.
-    Wait(Duration),
-    /// Headers never come.
-    Hang,
-}
-
-/// The form of the byte stream (UPSTREAM.md 5.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Framing {
-    /// What stands between two objects.
-    pub separator: Separator,
-    /// Whether one object is one network write.
-    pub cut: NetworkCut,
-}
-
-/// What stands between two objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Separator {
-    /// A newline after each object.
-    #[default]
-    Newline,
-    /// A newline between objects, none after the last.
-    NewlineBetween,
-    /// Nothing: `}{`.
-    Glued,
-    /// CR LF after each object.
-    CarriageReturnNewline,
-    /// A newline after each object and two empty lines, one of them with CR.
-    BlankLines,
-    /// `data: ` before each object, an empty line after it, `data: [DONE]` at the end.
-    ServerSentEvents,
-}
-
-/// How the network cuts the stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NetworkCut {
-    /// Each object is handed over whole.
-    #[default]
-    Whole,
-    /// Each byte is a write of its own, also inside UTF-8 and escapes.
-    EveryByte,
+    /// How a socket's session opens while this is the account's next reply; empty as usual: [`Step::SessionCreated`], then
+    /// [`Step::Attached`].
+    pub session: Vec<Step>,
+    /// Whether a socket leaves pings unanswered from the session's start on, those in events and those in control frames.
+    pub mute: bool,
 }
 
 /// One thing that happens in an answer.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// The frames at the start: conversation (new conversations only), stored user message, layout, model hash.
+    /// What stands at the start. REST: conversation (new conversations only), stored user message, layout, model hash.
+    /// Socket: the message leaves the queue and is stored, the answer is begun.
     Opening,
     /// A visible token, tagged as final answer text.
     Text(String),
@@ -123,11 +82,35 @@ pub enum Step {
     },
     /// Bytes as they are, with `$conversation`, `$user`, `$response` replaced by ids; the separator follows.
     Raw(String),
+    /// Socket only: `session.created`, with the id of the client's event. Belongs into [`Script::session`].
+    SessionCreated,
+    /// Socket only: `conversation.attached`, and the history if it was asked for. Belongs into [`Script::session`].
+    Attached,
+    /// Socket only: the message is stored, and no answer begun. [`Step::Opening`] leaves out what this has sent.
+    ItemAdded,
+    /// Socket only: an event as it is, put into the session's envelope with an id; `$conversation`, `$user`, `$response` in
+    /// its text become ids.
+    Event(Value),
+    /// Socket only: `response.completed` with a whole text, and no other closing event.
+    Completed(String),
+    /// Socket only: `response.done`. Without a status it counts as completed.
+    Done {
+        /// `status`
+        status: Option<String>,
+        /// `status_details.reason`
+        reason: Option<String>,
+    },
+    /// Socket only: a binary message.
+    Binary(Vec<u8>),
+    /// Socket only: a ping in a control frame.
+    ControlPing,
+    /// Socket only: a text message of about this many bytes, an event of an unknown type.
+    Oversized(u64),
     /// Silence for a while.
     Wait(Duration),
     /// Silence until the client leaves.
     Hang,
-    /// End of body here. A reconnectable answer goes on in the background: the rest is what reconnecting replays.
+    /// End of body here, or of the socket. A reconnectable answer goes on in the background: the rest is what reconnecting replays.
     Cut {
         /// Whether the upstream still has the answer in flight.
         reconnectable: bool,
@@ -307,6 +290,20 @@ impl Script {
     #[must_use]
     pub fn framed(mut self, separator: Separator, cut: NetworkCut) -> Self {
         self.framing = Framing { separator, cut };
+        self
+    }
+
+    /// The same script, with another opening of the session on a socket.
+    #[must_use]
+    pub fn session(mut self, steps: Vec<Step>) -> Self {
+        self.session = steps;
+        self
+    }
+
+    /// The same script, and no answer to pings on a socket.
+    #[must_use]
+    pub fn mute(mut self) -> Self {
+        self.mute = true;
         self
     }
 

@@ -171,7 +171,6 @@ impl Chunks {
 
     /// A chunk of the REST stream, as far as it has a counterpart.
     fn any_chunk(&mut self, chunk: &Chunk, out: &mut Vec<Value>) {
-        let members = chunk.members.as_object();
         if let Some(token) = chunk.members["token"].as_str() {
             match (chunk.thinking, chunk.tag.as_str()) {
                 (false, _) => self.visible(token, Some(RESPONSE), out),
@@ -180,11 +179,15 @@ impl Chunks {
                     self.think(token, &format!("CHANNEL_{}", tag.to_uppercase()), self.step_id, "", out);
                 }
             }
+            // A chunk may carry a result besides its text.
+            if let (Some(result), Some(last)) = (result_of(chunk), out.last_mut()) {
+                last["tool_result"] = tool_result(&result);
+            }
             return;
         }
         let mut payload = Map::new();
         payload.insert("metadata".to_owned(), self.metadata(self.step_id, ""));
-        if let Value::Object(members) = snake_case_members(members.cloned().unwrap_or_default().into()) {
+        if let Value::Object(members) = snake_case_members(chunk.members.clone()) {
             payload.extend(members);
         }
         out.push(payload.into());
@@ -213,7 +216,7 @@ impl Chunks {
 }
 
 /// A tool call in snake case.
-pub(super) fn tool_usage_card(call: &ToolCall) -> Value {
+fn tool_usage_card(call: &ToolCall) -> Value {
     let mut arguments = call.arguments.clone();
     if let Value::Object(members) = &mut arguments {
         members.remove("num_results");
@@ -223,8 +226,14 @@ pub(super) fn tool_usage_card(call: &ToolCall) -> Value {
     card
 }
 
+/// The result that a chunk with a token carries along.
+pub(super) fn result_of(chunk: &Chunk) -> Option<ToolResult> {
+    let members = json!({"webSearchResults": chunk.members.get("webSearchResults")?});
+    Some(ToolResult { id: String::new(), members, step: 0, rollout: String::new() })
+}
+
 /// A tool's result under the name that it has here.
-fn tool_result(result: &ToolResult) -> Value {
+pub(super) fn tool_result(result: &ToolResult) -> Value {
     let members = &result.members;
     let mut out = if let Some(found) = members["webSearchResults"]["results"].as_array() {
         let page = |found: &Value| json!({"url": found["url"], "title": found["title"], "snippet": found["preview"]});

@@ -6,20 +6,20 @@ use std::{
 };
 
 use hyper::upgrade::OnUpgrade;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     client_event::{ClientEvent, Item},
     events::Events,
-    framing,
     line::Line,
+    out::{Write, filling, frames, writes},
     play::Next,
     session::{Refused, Session, invalid},
     turn,
     wire::{Opcode, Received, push_frame},
 };
-use crate::{calls::SocketGuard, script::Framing, state::Shared};
+use crate::{calls::SocketGuard, ids, state::Shared};
 
 /// Where a socket comes from.
 pub(crate) struct Origin {
@@ -56,7 +56,8 @@ pub(crate) async fn serve(on_upgrade: OnUpgrade, accepted: Accepted) {
     // A client that leaves during the handshake has nothing more to say.
     let Ok(upgraded) = on_upgrade.await else { return };
     let Accepted { shared, origin, guard } = accepted;
-    let mut socket = Socket { shared, origin, sessions: Vec::new(), events: Events::of_connection(), _guard: guard };
+    let mut socket =
+        Socket { shared, origin, sessions: Vec::new(), events: Events::of_connection(), reads: 0, _guard: guard };
     socket.run(Line::new(upgraded)).await;
 }
 
@@ -66,6 +67,8 @@ struct Socket {
     sessions: Vec<Session>,
     /// Those that belong to no session.
     events: Events,
+    /// How often was read before the message that is being taken.
+    reads: u64,
     _guard: SocketGuard,
 }
 
@@ -80,16 +83,16 @@ impl Socket {
         loop {
             let due = self.sessions.iter().filter_map(|session| session.play.as_ref()?.due()).min();
             let received = tokio::select! {
+                // What is due goes first, so that who hears a pong has heard everything before it.
                 biased;
+                () = until(due) => match self.play(&mut line).await {
+                    Ok(Next::Later | Next::Over) => continue,
+                    Ok(Next::Close) => return line.close(None).await,
+                    Ok(Next::Break) | Err(_) => return,
+                },
                 received = line.receive() => received,
-                () = until(due) => {
-                    match self.play(&mut line).await {
-                        Ok(Next::Later | Next::Over) => continue,
-                        Ok(Next::Close) => return line.close(None).await,
-                        Ok(Next::Break) | Err(_) => return,
-                    }
-                }
             };
+            self.reads = line.reads();
             let reaction = match received {
                 None => return,
                 Some(Err(broken)) => {
@@ -116,12 +119,20 @@ impl Socket {
         let Some(play) = &mut session.play else { return Ok(Next::Later) };
         let mut out = Vec::new();
         let next = play.advance(&mut session.events, &mut out);
-        let writes = framing::writes(play.framing, &out);
+        let writes = writes(play.framing, out);
         if next != Next::Later {
+            session.ready |= play.is_opening();
             session.play = None;
         }
         for write in writes {
-            line.send(&write).await?;
+            match write {
+                Write::Bytes(bytes) => line.send(&bytes).await?,
+                Write::Filling(length) => {
+                    for piece in filling(length) {
+                        line.send(&piece).await?;
+                    }
+                }
+            }
         }
         Ok(next)
     }
@@ -131,6 +142,7 @@ impl Socket {
         match received {
             Received::Close => return Reaction::Close,
             Received::Pong => {}
+            Received::Ping(_) if self.mute() => {}
             Received::Ping(payload) => push_frame(&mut bytes, Opcode::Pong, true, &payload),
             Received::Binary => {
                 self.shared.state().violate("bad_message", "a binary message");
@@ -161,15 +173,28 @@ impl Socket {
 
     fn answer(&mut self, event: &ClientEvent, out: &mut Vec<String>) -> Result<(), Refused> {
         match event.kind() {
+            "ping" if self.mute() => {}
             "ping" => out.push(self.events.event("pong", &Value::Null)),
-            "session.create" => self.open(event, out)?,
+            "session.create" => self.open(event)?,
+            "conversation.item.create" | "response.create" if self.too_early(event) => {
+                // Without a word: this is how the upstream loses them.
+                self.shared.state().violate("early_turn", format!("{} before the session is there", event.kind()));
+            }
             "conversation.item.create" => {
                 let item = Item::read(&event.event);
                 let session = self.session(event)?;
+                let queued = json!({"queue_item_id": ids::fresh(), "position": session.items.len(),
+                    "parent_response_id": event.event["parent_response_id"], "item": {"type": "message", "role": item.role}});
                 session.items.push((item, event.event.clone()));
-                let queue = serde_json::json!({"queue": [{"position": session.items.len() - 1,
-                    "item": {"role": "user"}}]});
-                out.push(session.events.event("conversation.queue.updated", &queue));
+                out.push(session.events.event("conversation.queue.updated", &json!({"queue": [queued]})));
+            }
+            "session.update" => {
+                let model = &event.event["session"]["model"];
+                let session = self.session(event)?;
+                session.mode = model.as_str().map(str::to_owned).or(session.mode.take());
+                let mut updated = json!({"session": {"model": session.mode}});
+                updated["client_event_id"] = event.event["event_id"].clone();
+                out.push(session.events.event("session.updated", &updated));
             }
             "response.create" => {
                 let shared = self.shared.clone();
@@ -184,12 +209,22 @@ impl Socket {
         Ok(())
     }
 
-    fn open(&mut self, event: &ClientEvent, out: &mut Vec<String>) -> Result<(), Refused> {
+    fn mute(&self) -> bool {
+        self.sessions.iter().any(|session| session.mute)
+    }
+
+    /// Whether an event was sent before the opening of its session was over.
+    fn too_early(&self, event: &ClientEvent) -> bool {
+        let named = |session: &&Session| Some(&session.id) == event.session_id.as_ref();
+        self.sessions.iter().find(named).is_some_and(|session| !session.ready || session.opened_in == self.reads)
+    }
+
+    fn open(&mut self, event: &ClientEvent) -> Result<(), Refused> {
         let keep = self.shared.keep();
         let named = event.session_id.as_deref();
         let opened = Session::open(&mut self.shared.state(), &self.origin.sso, keep, named, &event.event);
         let mut session = opened?;
-        session.opening(event.id(), out);
+        session.opened_in = self.reads;
         self.sessions.retain(|known| known.id != session.id);
         self.sessions.push(session);
         Ok(())
@@ -219,12 +254,9 @@ impl Socket {
 
 async fn until(due: Option<Instant>) {
     match due {
+        // The timer rounds up to its next tick, even for what is past.
+        Some(due) if due <= Instant::now() => {}
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
     }
-}
-
-/// Each event as a message of its own.
-fn frames(events: &[String]) -> Vec<u8> {
-    framing::writes(Framing::default(), events).concat()
 }

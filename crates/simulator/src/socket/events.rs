@@ -26,6 +26,16 @@ impl Events {
         Self::of_session("")
     }
 
+    /// What the ids of all its events begin with, after `evt_`.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The session's id.
+    pub(crate) fn session(&self) -> &str {
+        &self.session
+    }
+
     /// One event. `fields` is an object; null adds nothing.
     pub(crate) fn event(&mut self, kind: &str, fields: &Value) -> String {
         self.count += 1;

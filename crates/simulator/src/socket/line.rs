@@ -26,11 +26,12 @@ const PROTOCOL_ERROR: u16 = 1002;
 pub(crate) struct Line {
     stream: TokioIo<Upgraded>,
     decoder: Decoder,
+    reads: u64,
 }
 
 impl Line {
     pub(crate) fn new(upgraded: Upgraded) -> Self {
-        Self { stream: TokioIo::new(upgraded), decoder: Decoder::default() }
+        Self { stream: TokioIo::new(upgraded), decoder: Decoder::default(), reads: 0 }
     }
 
     /// The next message; none if the client is gone. Can be dropped and called again without losing anything.
@@ -47,14 +48,20 @@ impl Line {
         }
     }
 
+    /// How often something was read. What came with one read was sent without seeing an answer to any of it.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads
+    }
+
     /// Reads what is there. The buffer lives only while there is something to read.
     async fn fill(&mut self) -> io::Result<usize> {
-        let Self { stream, decoder } = self;
+        let Self { stream, decoder, reads } = self;
         poll_fn(|context| {
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);
             ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
             decoder.feed(buffer.filled());
+            *reads += 1;
             Poll::Ready(Ok(buffer.filled().len()))
         })
         .await

@@ -4,22 +4,32 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{events::Events, renderer::Renderer};
+use super::{events::Events, opening::Opening, out::Out, renderer::Renderer, template::Copy};
 use crate::{
     calls::StreamGuard,
     script::{BeforeHeaders, Framing, Script, Step},
     turn::{Keeper, goes_on},
 };
 
-/// One answer on its way.
+/// What is said in a session at the moment: its opening or an answer.
 pub(super) struct Play {
     steps: Arc<[Step]>,
     next: usize,
     pub framing: Framing,
-    keeper: Keeper,
-    renderer: Renderer,
     clock: Option<Instant>,
     due: Option<Instant>,
+    part: Part,
+}
+
+enum Part {
+    Opening(Opening),
+    Answer(Box<Answer>),
+    Copy(Copy),
+}
+
+struct Answer {
+    keeper: Keeper,
+    renderer: Renderer,
     guard: StreamGuard,
     detached: bool,
 }
@@ -38,24 +48,31 @@ pub(super) enum Next {
 }
 
 impl Play {
-    pub(super) fn new(keeper: Keeper, script: Script, renderer: Renderer, guard: StreamGuard) -> Self {
+    pub(super) fn opening(steps: Vec<Step>, opening: Opening) -> Self {
+        Self::new(Script::of(steps), Part::Opening(opening))
+    }
+
+    pub(super) fn answer(keeper: Keeper, script: Script, renderer: Renderer, guard: StreamGuard) -> Self {
+        Self::new(script, Part::Answer(Box::new(Answer { keeper, renderer, guard, detached: false })))
+    }
+
+    /// An answer that was prepared for load.
+    pub(super) fn copy(copy: Copy) -> Self {
+        Self::new(Script::default(), Part::Copy(copy))
+    }
+
+    fn new(script: Script, part: Part) -> Self {
         let now = Instant::now();
         let due = match script.before_headers {
             BeforeHeaders::Send => Some(now),
             BeforeHeaders::Wait(wait) => Some(now + wait),
             BeforeHeaders::Hang => None,
         };
-        Self {
-            steps: script.steps.into(),
-            next: 0,
-            framing: script.framing,
-            keeper,
-            renderer,
-            clock: None,
-            due,
-            guard,
-            detached: false,
-        }
+        Self { steps: script.steps.into(), next: 0, framing: script.framing, clock: None, due, part }
+    }
+
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.part, Part::Opening(_))
     }
 
     /// When it goes on; never in silence.
@@ -71,7 +88,12 @@ impl Play {
     }
 
     /// Takes steps until the next pause or the end.
-    pub(super) fn advance(&mut self, events: &mut Events, out: &mut Vec<String>) -> Next {
+    pub(super) fn advance(&mut self, events: &mut Events, out: &mut Vec<Out>) -> Next {
+        if let Part::Copy(copy) = &mut self.part {
+            out.push(Out::Frames(copy.piece(events.session(), events)));
+            self.due = copy.due();
+            return if copy.over() { Next::Over } else { Next::Later };
+        }
         let steps = self.steps.clone();
         loop {
             let Some(step) = steps.get(self.next) else {
@@ -87,37 +109,58 @@ impl Play {
                     self.due = None;
                     return Next::Later;
                 }
-                Step::Reset => return self.stop(Next::Break),
+                Step::Reset => {
+                    out.push(Out::Half);
+                    return self.stop(Next::Break);
+                }
                 Step::Cut { reconnectable } => {
-                    if *reconnectable {
-                        for step in goes_on(&steps, self.next) {
-                            self.renderer.keep_chunks(step);
-                        }
-                        self.keeper.detach(self.renderer.recorder(), &steps, self.next);
-                        self.detached = true;
+                    if let (Part::Answer(answer), true) = (&mut self.part, reconnectable) {
+                        answer.detach(&steps, self.next);
                     }
                     return self.stop(Next::Close);
                 }
-                step => {
-                    // Rendered first: the chunks that it makes are part of what is recorded.
-                    self.renderer.render(step, events, out);
-                    self.keeper.record(self.renderer.recorder(), step);
-                }
+                step => match &mut self.part {
+                    Part::Opening(opening) => opening.render(step, events, out),
+                    Part::Copy(_) => {}
+                    Part::Answer(answer) => {
+                        // Rendered first: the chunks that it makes are part of what is recorded.
+                        answer.renderer.render(step, events, out);
+                        answer.keeper.record(answer.renderer.recorder(), step);
+                    }
+                },
             }
         }
     }
 
     /// The script is over. An answer that was given no end ends with the socket, as a REST stream does with its body.
-    fn end(&mut self, events: &mut Events, out: &mut Vec<String>) -> Next {
-        self.renderer.end_of_script(events, out);
-        self.stop(if self.renderer.done() { Next::Over } else { Next::Close })
+    fn end(&mut self, events: &mut Events, out: &mut Vec<Out>) -> Next {
+        let told = match &mut self.part {
+            Part::Opening(_) | Part::Copy(_) => true,
+            Part::Answer(answer) => {
+                answer.renderer.end_of_script(events, out);
+                answer.renderer.done()
+            }
+        };
+        self.stop(if told { Next::Over } else { Next::Close })
     }
 
     fn stop(&mut self, next: Next) -> Next {
         self.due = None;
-        self.settle();
-        self.guard.finish();
+        if let Part::Answer(answer) = &mut self.part {
+            answer.settle();
+            answer.guard.finish();
+        }
         next
+    }
+}
+
+impl Answer {
+    fn detach(&mut self, steps: &[Step], rest: usize) {
+        for step in goes_on(steps, rest) {
+            self.renderer.keep_chunks(step);
+        }
+        self.keeper.detach(self.renderer.recorder(), steps, rest);
+        self.detached = true;
     }
 
     fn settle(&mut self) {
@@ -127,7 +170,7 @@ impl Play {
     }
 }
 
-impl Drop for Play {
+impl Drop for Answer {
     fn drop(&mut self) {
         self.settle();
     }

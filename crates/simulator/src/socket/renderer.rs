@@ -4,16 +4,29 @@ use serde_json::{Value, json};
 
 use super::{
     chunks::{self, Chunks},
+    deltas,
     events::Events,
+    failures::{error_code, stream_error},
+    out::Out,
 };
 use crate::{
     script::{Severity, Step},
     turn::{Recorder, Turn},
 };
 
-/// What the client asked for besides the answer.
+/// The form in which an answer is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
+    /// `response.chunk`
+    Chunks,
+    /// `response.output_text.delta` and `response.grok.output`
+    Deltas,
+}
+
+/// How the client wants its answer.
 #[derive(Clone, Debug)]
 pub(super) struct Wishes {
+    pub form: Form,
     /// `event_id` of the client's `response.create`.
     pub client_event_id: Option<String>,
     /// Whether the turn begins a conversation: only then a title follows.
@@ -69,32 +82,76 @@ impl Renderer {
         &self.recorder.answer().id
     }
 
-    /// Appends the events of one step. Steps that are about time and ends render nothing.
-    pub(super) fn render(&mut self, step: &Step, events: &mut Events, out: &mut Vec<String>) {
+    /// Appends what is sent for one step. Steps that are about time and ends render nothing.
+    pub(super) fn render(&mut self, step: &Step, events: &mut Events, out: &mut Vec<Out>) {
+        let mut texts = Vec::new();
         if matches!(step, Step::Opening) {
-            self.opening(events, out);
+            self.opening(events, &mut texts);
         }
-        for chunk in self.keep_chunks(step) {
-            out.push(self.chunk_event(chunk, events));
-        }
+        self.content(step, events, &mut texts);
         match step {
-            Step::SoftStop => self.close(events, out),
-            Step::FinalMetadata => self.follow_ups_due = self.wishes.follow_ups,
-            Step::Stored => self.completed(events, out),
-            Step::StoredWith(overrides) => self.stored_with(overrides, events, out),
-            Step::Title => out.extend(self.title(events)),
+            Step::ItemAdded => self.item_added(events, &mut texts),
+            Step::SoftStop => self.close(events, &mut texts),
+            Step::FinalMetadata => self.follow_ups_due = self.wishes.follow_ups && self.wishes.form == Form::Chunks,
+            Step::Stored => self.completed(events, &mut texts),
+            Step::StoredWith(overrides) => self.stored_with(overrides, events, &mut texts),
+            Step::Title => texts.extend(self.title(events)),
+            Step::Completed(text) => {
+                self.closed = true;
+                texts.push(self.whole_response(text, events));
+            }
+            Step::Done { status, reason } => {
+                texts.push(self.end(status.as_deref(), reason.as_deref(), events));
+            }
             Step::TopLevelError { code, message } => {
                 self.done = true;
-                out.push(events.error(&error_code(code, message), message, None));
+                texts.push(events.error(&error_code(code, message), message, None));
             }
             Step::StreamError { kind, message, severity } => {
-                out.push(stream_error(kind, message, *severity, events));
+                texts.push(stream_error(kind, message, *severity, events));
                 if *severity != Severity::Normal {
-                    out.push(self.end("incomplete", Some("stream_error"), events));
+                    texts.push(self.end(Some("incomplete"), Some("stream_error"), events));
                 }
             }
             _ => {}
         }
+        out.extend(texts.into_iter().map(Out::Text));
+        self.raw(step, events, out);
+    }
+
+    /// Text, thinking, tools, sources and images, in the form that was asked for. The chunks are made in any case: they are
+    /// what is stored.
+    fn content(&mut self, step: &Step, events: &mut Events, out: &mut Vec<String>) {
+        let chunks = self.keep_chunks(step);
+        match self.wishes.form {
+            Form::Chunks => {
+                for chunk in chunks {
+                    out.push(self.of_answer("response.chunk", json!({"chunk": chunk}), events));
+                }
+            }
+            Form::Deltas => {
+                for (kind, fields) in deltas::render(step, &self.recorder.turn().user_id) {
+                    out.push(self.of_answer(kind, fields, events));
+                }
+            }
+        }
+    }
+
+    /// Messages that the script writes itself. One that says that the turn is over ends it.
+    fn raw(&mut self, step: &Step, events: &mut Events, out: &mut Vec<Out>) {
+        let turn = self.recorder.turn();
+        let ids = [
+            ("$conversation", turn.conversation_id.as_str()),
+            ("$user", turn.user.id.as_str()),
+            ("$response", turn.answer.id.as_str()),
+        ];
+        let Some(message) = common(step, events, &ids) else { return };
+        if let Out::Text(text) = &message
+            && serde_json::from_str::<Value>(text).is_ok_and(|said| said["event"]["type"] == "response.done")
+        {
+            self.done = true;
+        }
+        out.push(message);
     }
 
     /// Makes the chunks of a step and keeps their stored form.
@@ -107,12 +164,14 @@ impl Renderer {
     }
 
     /// What follows the script's last step.
-    pub(super) fn end_of_script(&mut self, events: &mut Events, out: &mut Vec<String>) {
+    pub(super) fn end_of_script(&mut self, events: &mut Events, out: &mut Vec<Out>) {
         if std::mem::take(&mut self.follow_ups_due) && self.done {
             let suggestion = json!({"properties": {"message_type": "TEXT", "follow_up_type": "FOLLOW_UP"},
                 "label": "Tell me more.", "tool_overrides": {}});
+            let id = self.id();
             let chunk = json!({"follow_up_suggestions": {"suggestions": [suggestion]}});
-            out.push(self.chunk_event(chunk, events));
+            let fields = json!({"response_id": id, "item_id": id, "chunk": chunk});
+            out.push(Out::Text(events.event("response.chunk", &fields)));
         }
     }
 
@@ -142,11 +201,21 @@ impl Renderer {
         out.push(events.event("conversation.item.added", &json!({"item": {"id": user.id, "role": "user"}})));
     }
 
-    /// Late chunks, after the answer's end, name no answer.
-    fn chunk_event(&self, chunk: Value, events: &mut Events) -> String {
-        let late = self.done && chunk.get("follow_up_suggestions").is_none();
-        let id = if late { "" } else { self.id() };
-        events.event("response.chunk", &json!({"response_id": id, "item_id": id, "chunk": chunk}))
+    /// An event of this answer. Late ones, after its end, name none.
+    fn of_answer(&self, kind: &str, mut fields: Value, events: &mut Events) -> String {
+        let id = if self.done { "" } else { self.id() };
+        fields["response_id"] = id.into();
+        fields["item_id"] = id.into();
+        events.event(kind, &fields)
+    }
+
+    /// The text as the closing events have it.
+    fn whole_text(&self) -> String {
+        let streamed = match self.wishes.form {
+            Form::Chunks => self.chunks.text(),
+            Form::Deltas => &self.recorder.answer().message,
+        };
+        self.closing_text.as_deref().unwrap_or(streamed).to_owned()
     }
 
     /// The three closing events.
@@ -154,30 +223,40 @@ impl Renderer {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        let text = self.closing_text.as_deref().unwrap_or(self.chunks.text());
-        let id = self.id();
-        let ids = |mut fields: Value| {
-            fields["response_id"] = id.into();
-            fields["item_id"] = id.into();
-            fields
-        };
-        out.push(events.event("response.output_text.done", &ids(json!({"text": text}))));
-        out.push(events.event("response.content_part.done", &ids(json!({"part": {"type": "text", "text": text}}))));
-        let item = json!({"id": id, "role": "assistant", "status": "completed"});
-        out.push(events.event("response.output_item.done", &json!({"response_id": id, "item": item})));
+        let text = self.whole_text();
+        out.push(self.of_answer("response.output_text.done", json!({"text": text}), events));
+        let part = json!({"part": {"type": "text", "text": text}});
+        out.push(self.of_answer("response.content_part.done", part, events));
+        let item = json!({"id": self.id(), "role": "assistant", "status": "completed"});
+        out.push(events.event("response.output_item.done", &json!({"response_id": self.id(), "item": item})));
     }
 
     fn completed(&mut self, events: &mut Events, out: &mut Vec<String>) {
+        let told = self.closed && self.closing_text.is_some();
         self.close(events, out);
-        out.push(self.end("completed", None, events));
+        if self.wishes.form == Form::Deltas && !told {
+            out.push(self.whole_response(&self.whole_text(), events));
+        }
+        out.push(self.end(Some("completed"), None, events));
         if !self.wishes.temporary {
             out.push(events.event("response.persisted", &json!({"status": "ok"})));
         }
     }
 
+    /// `response.completed`, which repeats the whole text.
+    fn whole_response(&self, text: &str, events: &mut Events) -> String {
+        let content = json!([{"type": "output_text", "text": text}]);
+        let message = json!({"type": "message", "id": self.id(), "role": "assistant", "content": content});
+        let response = json!({"id": self.id(), "status": "completed", "output": [message]});
+        events.event("response.completed", &json!({"response": response}))
+    }
+
     /// `response.done`
-    fn end(&mut self, status: &str, reason: Option<&str>, events: &mut Events) -> String {
-        let mut response = json!({"id": self.id(), "status": status, "output_modalities": ["text"], "usage": {}});
+    fn end(&mut self, status: Option<&str>, reason: Option<&str>, events: &mut Events) -> String {
+        let mut response = json!({"id": self.id(), "output_modalities": ["text"], "usage": {}});
+        if let Some(status) = status {
+            response["status"] = status.into();
+        }
         if let Some(reason) = reason {
             response["status_details"] = json!({"reason": reason});
         }
@@ -192,12 +271,12 @@ impl Renderer {
             let kind = ["usageLimitReached", "internalError"].into_iter().find(|kind| error.get(*kind).is_some());
             let message = error["message"].as_str().unwrap_or_default();
             out.push(stream_error(kind.unwrap_or_default(), message, Severity::Unknown, events));
-            out.push(self.end("incomplete", Some("stream_error"), events));
+            out.push(self.end(Some("incomplete"), Some("stream_error"), events));
             return;
         }
         let errors = [&overrides["error"], &overrides["metadata"]["request_metadata"]["stream_errors"][0]["message"]];
         match errors.into_iter().find_map(Value::as_str) {
-            Some(message) => out.push(self.end("failed", Some(message), events)),
+            Some(message) => out.push(self.end(Some("failed"), Some(message), events)),
             None => self.completed(events, out),
         }
     }
@@ -208,35 +287,19 @@ impl Renderer {
     }
 }
 
-/// An error inside an answer (UPSTREAM.md 16.11).
-pub(super) fn stream_error(kind: &str, message: &str, severity: Severity, events: &mut Events) -> String {
-    let kind = kind.chars().fold(String::new(), |mut out, character| {
-        if character.is_ascii_uppercase() {
-            out.push('_');
+/// Messages that any part of a session can have, ids filled in.
+pub(super) fn common(step: &Step, events: &mut Events, ids: &[(&str, &str)]) -> Option<Out> {
+    let filled = |text: &str| ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id));
+    Some(match step {
+        Step::Raw(text) => Out::Text(filled(text)),
+        Step::Event(event) => {
+            let mut event: Value = serde_json::from_str(&filled(&event.to_string())).unwrap_or_default();
+            let kind = event.as_object_mut().and_then(|members| members.remove("type")).unwrap_or_default();
+            Out::Text(events.event(kind.as_str().unwrap_or_default(), &event))
         }
-        out.push(character.to_ascii_lowercase());
-        out
-    });
-    let mut error = json!({"message": message});
-    if !kind.is_empty() {
-        error["kind"] = kind.into();
-    }
-    if severity != Severity::Unknown {
-        error["severity"] = severity.name().into();
-    }
-    events.event("response.grok.output", &json!({"output": {"stream_error": error}}))
-}
-
-/// How an `error` event names what the REST stream has a number for.
-fn error_code(code: &Value, message: &str) -> Value {
-    match code.as_i64() {
-        Some(7) if message.contains("anti-bot") => "anti_bot".into(),
-        Some(3) => "invalid_argument".into(),
-        Some(5) => "not_found".into(),
-        Some(7) => "permission_denied".into(),
-        Some(8) => "resource_exhausted".into(),
-        Some(16) => "unauthenticated".into(),
-        Some(_) => "internal".into(),
-        None => code.clone(),
-    }
+        Step::Binary(bytes) => Out::Binary(bytes.clone()),
+        Step::ControlPing => Out::ControlPing,
+        Step::Oversized(length) => Out::Oversized(*length),
+        _ => return None,
+    })
 }

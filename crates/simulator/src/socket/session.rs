@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{client_event::Item, events::Events, play::Play};
+use super::{
+    client_event::{Item, snake_case_members},
+    events::Events,
+    opening::Opening,
+    play::Play,
+    renderer::Form,
+};
 use crate::{
     ids,
-    state::State,
+    script::{Reply, Step},
+    state::{Node, Sender, State},
     turn::{self, Keep},
 };
 
@@ -13,9 +20,19 @@ pub(super) struct Session {
     pub id: String,
     pub events: Events,
     pub mode: Option<String>,
+    pub form: Form,
+    /// Whether the opening is over: messages that come earlier are lost.
+    pub ready: bool,
+    /// The read that brought `session.create`.
+    pub opened_in: u64,
+    /// Whether pings are left unanswered.
+    pub mute: bool,
     /// Whether the conversation is there already.
     pub existing: bool,
     pub temporary: bool,
+    /// Begun without `x_grok`: such a conversation cannot be loaded again.
+    pub bare: bool,
+    pub images: bool,
     pub follow_ups: bool,
     /// Whether later turns know of earlier ones.
     pub keep_context: bool,
@@ -66,42 +83,70 @@ impl Session {
             None => ids::fresh(),
             Some(id) => id,
         };
-        if keep == Keep::Tree {
+        let history = if keep == Keep::Tree {
             check_conversation(state, sso, &id, load)?;
-        }
+            if load && wishes["needs_history"] != false { history(state, &id) } else { Vec::new() }
+        } else {
+            Vec::new()
+        };
+        let mode = session["model"].as_str().map(str::to_owned);
+        let opening = Opening {
+            session_id: id.clone(),
+            client_event_id: event["event_id"].as_str().map(str::to_owned),
+            mode: mode.clone(),
+            attached_as: if load { "existing" } else { "new" },
+            history,
+        };
+        let (steps, mute) = faults(state, sso);
         Ok(Self {
             events: Events::of_session(&id),
-            mode: session["model"].as_str().map(str::to_owned),
+            mode,
+            form: if wishes["use_chunk"] == true { Form::Chunks } else { Form::Deltas },
+            ready: false,
+            opened_in: 0,
+            mute,
             existing: load,
             temporary: wishes["is_temporary"] == true,
+            bare: !wishes.is_object(),
+            images: wishes["enable_image_generation"] == true,
             follow_ups: wishes["disable_text_follow_ups"] != true,
             keep_context: wishes["keep_context"] != false,
             turns: 0,
             items: Vec::new(),
-            play: None,
+            play: Some(Play::opening(steps, opening)),
             created_by: if keep == Keep::Tree { event.clone() } else { Value::Null },
             id,
         })
     }
+}
 
-    /// `session.created` and `conversation.attached`.
-    pub(super) fn opening(&mut self, client_event_id: Option<&str>, out: &mut Vec<String>) {
-        let mut created = json!({"session": {"model": self.mode}});
-        if let Some(id) = client_event_id {
-            created["client_event_id"] = id.into();
-        }
-        out.push(self.events.event("session.created", &created));
-        let conversation = json!({"id": self.id, "object": "realtime.conversation"});
-        let mode = if self.existing { "existing" } else { "new" };
-        let attached = json!({"conversation": conversation, "mode": mode});
-        out.push(self.events.event("conversation.attached", &attached));
+/// How the session opens, and whether it is mute, as the account's next reply has it.
+fn faults(state: &mut State, sso: &str) -> (Vec<Step>, bool) {
+    match state.accounts.get(sso).and_then(|account| account.expected_reply()) {
+        Some(Reply::Script(script)) if !script.session.is_empty() => (script.session.clone(), script.mute),
+        Some(Reply::Script(script)) => (Opening::usual(), script.mute),
+        _ => (Opening::usual(), false),
     }
+}
+
+/// A conversation's messages as the replay has them.
+fn history(state: &State, id: &str) -> Vec<Value> {
+    let item = |node: &Node| {
+        let plain = || vec![json!({"text": {"text": node.message}})];
+        let chunks = node.chunks.clone().unwrap_or_else(plain);
+        json!({"id": node.id, "role": if node.sender == Sender::Human { "user" } else { "assistant" }, "status": "completed",
+            "x_grok": {"output_chunks": snake_case_members(chunks.into())}})
+    };
+    state.conversations.get(id).into_iter().flat_map(|conversation| &conversation.nodes).map(item).collect()
 }
 
 fn check_conversation(state: &mut State, sso: &str, id: &str, load: bool) -> Result<(), Refused> {
     let missing = Refused { code: "conversation_not_found", message: "Conversation not found".to_owned() };
     if load {
-        return turn::owned(state, sso, id).map(|_| ()).map_err(|_| missing);
+        return match turn::owned(state, sso, id) {
+            Ok(conversation) if !conversation.bare => Ok(()),
+            _ => Err(missing),
+        };
     }
     if state.conversations.contains_key(id) {
         state.violate("missing_load_existing", format!("{sso} opens conversation {id} as a new one"));

@@ -9,10 +9,12 @@ use super::{
     play::Play,
     renderer::{Renderer, Wishes},
     session::{Refused, Session, invalid},
+    template::{self, Copy, TemplateKey},
 };
 use crate::{
     calls::{Call, StreamGuard, Transport},
-    script::{Plan, Question, Script, Severity, Step},
+    prepared::Shape,
+    script::{Plan, Question, Script, Severity, Step, words},
     state::{Conversation, Shared, State},
     turn::{Asked, Fault, Keep, Keeper, Wanted, admit, begin, branch},
 };
@@ -58,8 +60,9 @@ pub(super) fn start(
         input_chunks: Some(item.input_chunks.into_iter().map(super::client_event::camel_case_members).collect()),
     };
     let asked = admit(&mut state, wanted, keep).map_err(refused)?;
-    let script = script(&mut state, session, &asked);
+    let played = played(&mut state, session, &asked, keep);
     let wishes = Wishes {
+        form: session.form,
         client_event_id: event["event_id"].as_str().map(str::to_owned),
         new: !session.existing,
         temporary: session.temporary,
@@ -67,13 +70,29 @@ pub(super) fn start(
     };
     let mut new = Conversation::new(&asked.sso, "New conversation", asked.temporary);
     new.id.clone_from(&session.id);
+    new.bare = session.bare;
     let turn = begin(&mut state, asked, new, keep);
     drop(state);
     session.existing = true;
     session.turns += 1;
-    let renderer = Renderer::new(wishes, turn, &script.steps);
     let guard = StreamGuard::open(&shared.counters);
-    Ok(Play::new(Keeper::new(shared.clone(), keep), script, renderer, guard))
+    match played {
+        Played::Script(script) => {
+            session.mute |= script.mute;
+            let renderer = Renderer::new(wishes, turn, &script.steps);
+            Ok(Play::answer(Keeper::new(shared.clone(), keep), script, renderer, guard))
+        }
+        Played::Prepared(shape) => {
+            let response = turn.answer.id.clone();
+            let mut opening = Vec::new();
+            let mut renderer = Renderer::new(wishes.clone(), turn.clone(), &[]);
+            renderer.render(&Step::Opening, &mut session.events, &mut opening);
+            let prepared = shared.socket_answers.get(TemplateKey::new(&wishes, shape), || {
+                template::prepare(wishes.clone(), turn.clone(), session.events.clone(), shape)
+            });
+            Ok(Play::copy(Copy::new(prepared, response, template::bytes(opening), guard)))
+        }
+    }
 }
 
 fn refused(fault: Fault) -> Refused {
@@ -123,37 +142,57 @@ fn log(
     });
 }
 
-/// What is played: the account's next reply, or the news that nothing is left of the mode.
-fn script(state: &mut State, session: &Session, asked: &Asked) -> Script {
+/// How a turn is answered.
+enum Played {
+    /// Step by step.
+    Script(Script),
+    /// From a prepared buffer.
+    Prepared(Shape),
+}
+
+/// The account's next reply, or the news that nothing is left of the mode.
+fn played(state: &mut State, session: &Session, asked: &Asked, keep: Keep) -> Played {
     let account = state.accounts.get_mut(&asked.sso).expect("the cookie was checked at the upgrade");
     if account.quota(&asked.mode).remaining <= 0 {
-        return failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)]);
+        let mut steps = vec![Step::Opening];
+        steps.extend(words(account.words_before_limit));
+        steps.push(stream_error("usage_limit_reached", USAGE_LIMIT));
+        return Played::Script(Script::of(steps));
     }
     let reply = account.next_reply();
+    if keep == Keep::Nothing
+        && let Some(shape) = Shape::of(&reply)
+    {
+        account.quota(&asked.mode).remaining -= 1;
+        return Played::Prepared(shape);
+    }
     let mut branch = branch(state, asked);
     if session.turns > 0 && !session.keep_context {
         branch.drain(..branch.len() - 1);
     }
     let plan = reply.plan(&Question { branch: &branch });
     let quota = state.accounts.get_mut(&asked.sso).expect("it was there above").quota(&asked.mode);
-    match plan {
+    Played::Script(match plan {
+        Plan::Stream(script) if !session.images && has_image(&script) => {
+            Script::of(vec![Step::Opening, stream_error("unsupported_request", "Image generation is not enabled.")])
+        }
         Plan::Stream(script) => {
             quota.remaining -= 1;
             script
         }
         Plan::RateLimited { quota_left: false } => {
             quota.remaining = 0;
-            failing(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)])
+            Script::of(vec![Step::Opening, stream_error("usage_limit_reached", USAGE_LIMIT)])
         }
         Plan::RateLimited { quota_left: true } => {
-            failing(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
+            Script::of(vec![Step::Opening, stream_error("global_rate_limit", "Too many requests")])
         }
         Plan::Http { status, body, .. } => refusal(status, &body),
-    }
+    })
 }
 
-fn failing(steps: Vec<Step>) -> Script {
-    Script::of(steps)
+fn has_image(script: &Script) -> bool {
+    script.steps.iter().any(|step| matches!(step, Step::Image(_)))
 }
 
 fn stream_error(kind: &str, message: &str) -> Step {
@@ -168,8 +207,8 @@ fn refusal(status: u16, body: &str) -> Script {
     match error["message"].as_str() {
         Some(message) => {
             let code = if error["code"].is_null() { status.into() } else { error["code"].clone() };
-            failing(vec![Step::TopLevelError { code, message: message.to_owned() }])
+            Script::of(vec![Step::TopLevelError { code, message: message.to_owned() }])
         }
-        None => failing(vec![Step::Cut { reconnectable: false }]),
+        None => Script::of(vec![Step::Cut { reconnectable: false }]),
     }
 }

@@ -35,7 +35,10 @@ impl Keeper {
     pub(crate) fn record(&self, recorder: &mut Recorder, step: &Step) {
         recorder.apply(step);
         self.save_images(recorder);
-        if matches!(step, Step::Stored | Step::StoredWith(_) | Step::Raw(_)) {
+        if matches!(
+            step,
+            Step::Stored | Step::StoredWith(_) | Step::Raw(_) | Step::Event(_) | Step::Completed(_) | Step::Done { .. }
+        ) {
             self.save(recorder);
         }
     }

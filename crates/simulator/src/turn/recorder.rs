@@ -57,6 +57,9 @@ impl Recorder {
             Step::StoredWith(overrides) => self.stored(overrides),
             Step::Chunk(chunk) => self.text(&chunk.stored_text),
             Step::Raw(text) => self.raw(text),
+            Step::Event(event) => self.event(event),
+            Step::Completed(text) => text.clone_into(&mut self.turn.answer.message),
+            Step::Done { status, .. } => self.done(status.as_deref()),
             _ => {}
         }
     }
@@ -110,6 +113,10 @@ impl Recorder {
         let Ok(object) = serde_json::from_str::<Value>(text) else {
             return;
         };
+        // Another session's events say nothing about this answer.
+        if object["session_id"].is_null() || object["session_id"] == "$conversation" {
+            self.event(&object["event"]);
+        }
         let result = &object["result"];
         let chunk = if result["response"].is_object() { &result["response"] } else { result };
         if let Some(token) = chunk["token"].as_str()
@@ -119,6 +126,26 @@ impl Recorder {
         }
         if let Some(message) = chunk["modelResponse"]["message"].as_str().filter(|message| !message.is_empty()) {
             message.clone_into(&mut self.turn.answer.message);
+            self.turn.answer.set_progress(Progress::Finished);
+        }
+    }
+
+    /// An event of a socket.
+    fn event(&mut self, event: &Value) {
+        let text = match event["type"].as_str() {
+            Some("response.chunk") if event["chunk"]["text"]["channel"] == "CHANNEL_ASSISTANT_RESPONSE" => {
+                &event["chunk"]["text"]["text"]
+            }
+            Some("response.output_text.delta") if event["x_grok"]["is_thinking"] != true => &event["delta"],
+            Some("response.done") => return self.done(event["response"]["status"].as_str()),
+            _ => return,
+        };
+        self.text(text.as_str().unwrap_or_default());
+    }
+
+    /// An absent status counts as completed.
+    fn done(&mut self, status: Option<&str>) {
+        if status.unwrap_or("completed") == "completed" {
             self.turn.answer.set_progress(Progress::Finished);
         }
     }

@@ -54,6 +54,27 @@ async fn it_says_where_it_listens_and_answers_with_the_reply_it_was_given() {
     assert!(running.child.wait().unwrap().success(), "it ends well when it is told to");
 }
 
+#[tokio::test]
+async fn either_form_of_the_chat_can_be_left_out() {
+    for (arguments, rest_chat, socket) in [
+        (vec!["--no-socket"], 200, 404),
+        (vec!["--no-rest-chat"], 404, 400),
+        (vec!["--no-socket", "--no-rest-chat"], 404, 404),
+    ] {
+        let running = Running::start(&arguments);
+        let request = |method: Method, path: &str| {
+            let request = http_client().request(method, format!("{}{path}", running.url));
+            request.header("cookie", "sso=sim-0").header("x-statsig-id", STATSIG)
+        };
+        let chat = request(Method::POST, NEW).body(json!({"message": "hi", "modeId": "fast"}).to_string());
+        assert_eq!(chat.send().await.unwrap().status(), rest_chat, "{arguments:?}");
+        let accounts = body_json(request(Method::GET, "/__simulator/accounts").send().await.unwrap()).await;
+        let path = format!("/ws/mgw/?uid={}", accounts[0]["user_id"].as_str().unwrap());
+        // Without the headers of an upgrade a route that is there answers 400.
+        assert_eq!(request(Method::GET, &path).send().await.unwrap().status(), socket, "{arguments:?}");
+    }
+}
+
 #[test]
 fn it_lists_the_replies_and_refuses_unknown_ones() {
     let program = || Command::new(env!("CARGO_BIN_EXE_grok2api-simulator"));

@@ -119,6 +119,24 @@ async fn conversations_go_on_over_either_transport() {
 }
 
 #[tokio::test]
+async fn a_conversation_from_the_socket_moves_to_another_account() {
+    let world = World::new().await;
+    let first = world.ask("a", "begun on a socket").await;
+    let share = json!({"responseId": first.response(), "allowIndexing": false});
+    let link = body_json(world.post("a", &first.rest().path("share"), share).await).await;
+    let clone = format!("/rest/app-chat/share_links/{}/clone", link["shareLinkId"].as_str().unwrap());
+    let cloned = body_json(world.post("b", &clone, json!({})).await).await;
+    assert_eq!(cloned["responses"][0]["inputChunks"], json!([{"text": {"text": "begun on a socket"}}]));
+    assert!(cloned["responses"][1]["outputChunks"].as_array().is_some_and(|chunks| !chunks.is_empty()));
+
+    let mut socket = world.socket("b").await;
+    socket.open(loading(cloned["conversation"]["conversationId"].as_str().unwrap())).await;
+    socket.parent = cloned["responses"][1]["responseId"].as_str().map(str::to_owned);
+    assert_eq!(socket.ask("recite").await.text().lines().count(), 3);
+    assert_eq!(world.violations(), NONE);
+}
+
+#[tokio::test]
 async fn one_socket_carries_several_turns() {
     let world = World::new().await;
     let mut socket = world.socket("a").await;

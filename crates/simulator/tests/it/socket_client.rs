@@ -107,13 +107,27 @@ impl SocketClient {
         timeout(PATIENCE, self.stream.next()).await.expect("a message comes within ten seconds")
     }
 
-    /// The next envelope. What is not text is skipped.
+    /// The next envelope. What is none is skipped.
     pub(crate) async fn receive(&mut self) -> Value {
         loop {
             match self.message().await {
-                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Text(text))) => match serde_json::from_str::<Value>(&text) {
+                    Ok(envelope) if envelope.is_object() => return envelope,
+                    _ => {}
+                },
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
                 other => panic!("the socket ended: {other:?}"),
+            }
+        }
+    }
+
+    /// The next text as JSON, null if it is none; nothing at the end of the socket.
+    pub(crate) async fn receive_any(&mut self) -> Option<Value> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap_or_default()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
             }
         }
     }
@@ -134,9 +148,11 @@ impl SocketClient {
     /// Opens a session; what the server said.
     pub(crate) async fn open(&mut self, wishes: Value) -> Vec<Value> {
         self.session = wishes["conversation_id"].as_str().map(str::to_owned);
-        self.send(json!({"type": "session.create", "session": {"model": "fast", "x_grok": wishes}})).await;
+        let session = json!({"model": "fast", "x_grok": wishes});
+        let id = self.send(json!({"type": "session.create", "session": session})).await;
         let said = self.settle().await;
-        if let Some(created) = said.iter().find(|said| said["event"]["type"] == "session.created") {
+        let ours = |said: &&Value| said["event"]["type"] == "session.created" && said["event"]["client_event_id"] == id;
+        if let Some(created) = said.iter().find(ours) {
             self.session = created["session_id"].as_str().map(str::to_owned);
         }
         said
@@ -161,9 +177,10 @@ impl SocketClient {
         let mut envelopes = Vec::new();
         loop {
             let envelope = self.receive().await;
-            let kind = envelope["event"]["type"].as_str().unwrap_or_default().to_owned();
+            let foreign = envelope["session_id"].as_str().is_some_and(|id| Some(id) != self.session.as_deref());
+            let over = ["response.done", "error"].iter().any(|end| envelope["event"]["type"] == *end);
             envelopes.push(envelope);
-            if kind == "response.done" || kind == "error" {
+            if over && !foreign {
                 break;
             }
         }
@@ -195,8 +212,10 @@ pub(crate) struct SocketTurn {
 }
 
 impl SocketTurn {
+    /// Events of its session.
     pub(crate) fn events(&self) -> impl DoubleEndedIterator<Item = &Value> {
-        self.envelopes.iter().map(|envelope| &envelope["event"])
+        let foreign = |envelope: &Value| envelope["session_id"].as_str().is_some_and(|id| id != self.conversation);
+        self.envelopes.iter().filter(move |envelope| !foreign(envelope)).map(|envelope| &envelope["event"])
     }
 
     pub(crate) fn of_type(&self, kind: &str) -> Vec<&Value> {
