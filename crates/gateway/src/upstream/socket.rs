@@ -73,12 +73,21 @@ async fn upgrade(
 /// A refusal is an ordinary answer and means what it means over REST, unless it says that there is no such route here.
 async fn refused(response: reqwest::Response) -> UpstreamError {
     let status = response.status();
-    let is_missing =
-        status.is_success() || matches!(status.as_u16(), 400 | 404 | 405 | 410 | 426 | 501) || status.is_redirection();
+    let content_type = content_type(&response);
+    let is = |kind: &str| content_type.as_deref().is_some_and(|own| own.starts_with(kind));
+    let is_missing = match status.as_u16() {
+        404 | 405 | 410 | 426 | 501 => true,
+        // The upstream itself says in JSON what it does not like.
+        400 => !is("application/json"),
+        _ => status.is_redirection(),
+    };
     if is_missing {
         return UpstreamErrorKind::NoRoute(status.as_u16()).into();
     }
-    let content_type = content_type(&response);
+    if status.is_success() && !is("text/html") {
+        let words = "the upgrade was answered by something that does not speak WebSocket".to_owned();
+        return UpstreamErrorKind::Protocol(words).into();
+    }
     let body = read_error_body(response).await;
     classify_http(status.as_u16(), content_type.as_deref(), &body).into()
 }

@@ -10,6 +10,8 @@ use protocol::event::GrokEvent;
 use protocol::socket::{Session, SessionIds, Step};
 use protocol::turn::TurnRequest;
 use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -89,10 +91,7 @@ impl SocketAnswer {
             let said = match &message {
                 Message::Text(text) => self.receive(text.as_bytes(), event),
                 Message::Binary(bytes) => self.receive(bytes, event),
-                Message::Close(frame) => {
-                    let words = frame.as_ref().map(|frame| format!("closed with code {}", u16::from(frame.code)));
-                    return Poll::Ready(self.gone(words));
-                }
+                Message::Close(frame) => return Poll::Ready(self.gone(frame.as_ref().and_then(close_words))),
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => false,
             };
             if said {
@@ -160,6 +159,14 @@ impl Open {
             self.is_flushed = true;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// What a close says; nothing where it is only an end, early as that may be.
+fn close_words(frame: &CloseFrame) -> Option<String> {
+    match frame.code {
+        CloseCode::Normal | CloseCode::Away | CloseCode::Status => None,
+        code => Some(format!("closed with code {}", u16::from(code))),
     }
 }
 

@@ -10,6 +10,13 @@ use grok2api_simulator::{Options, Reply as Scripted, Simulator};
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, PASSWORD, assistant, recitation, user};
+use crate::transports::{self, over_both_transports};
+
+over_both_transports! {
+    what_clients_saw_survives_a_kill_under_load,
+    a_stop_lets_running_streams_finish,
+    two_gateways_do_not_share_a_directory,
+}
 
 /// Clients that talk at once.
 const CLIENTS: usize = 32;
@@ -97,6 +104,8 @@ impl Drop for Process {
 
 /// The command that starts the gateway.
 fn command(directory: &Path, simulator: &Simulator) -> Command {
+    let settings = json!({ "upstream_transport": transports::over().unwrap_or("auto") });
+    std::fs::write(directory.join("config.json"), settings.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_grok2api"));
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -171,7 +180,6 @@ async fn simulator() -> Simulator {
     Simulator::start(Options { default_quota: 1_000_000, ..Options::default() }).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_clients_saw_survives_a_kill_under_load() {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();
@@ -204,7 +212,6 @@ async fn what_clients_saw_survives_a_kill_under_load() {
     assert!(clients.iter().all(|client| !client.messages.is_empty()));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_lets_running_streams_finish() {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();
@@ -245,7 +252,6 @@ async fn a_stop_lets_running_streams_finish() {
     assert_eq!(process.ended().await.code(), Some(0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_gateways_do_not_share_a_directory() {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();

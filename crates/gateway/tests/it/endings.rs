@@ -9,6 +9,18 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::harness::Rig;
 use crate::probes::question;
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    a_client_that_leaves_before_the_first_byte_leaves_nothing,
+    a_client_that_leaves_in_the_middle_breaks_no_conversation,
+    a_client_that_leaves_right_after_the_end_has_its_turn,
+    clients_that_leave_at_any_moment_leave_nothing,
+    a_slow_reader_gets_everything,
+    an_orderly_stop_lets_running_answers_finish,
+    an_answer_that_hangs_is_ended_after_the_grace,
+    one_connection_carries_many_requests,
+}
 
 /// The one record of the one request there was: status, ending, error code.
 async fn only_record(rig: &Rig) -> (i64, String, Option<String>) {
@@ -31,7 +43,6 @@ fn slow_text(pause: Duration) -> Upstream {
     Upstream::answer(vec![word("one"), Step::Wait(pause), word(" two")])
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_before_the_first_byte_leaves_nothing() {
     for stream in [false, true] {
         let mut settings = json!({});
@@ -56,7 +67,6 @@ async fn a_client_that_leaves_before_the_first_byte_leaves_nothing() {
     }
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_breaks_no_conversation() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -97,7 +107,6 @@ async fn a_client_that_leaves_in_the_middle_breaks_no_conversation() {
     }
 }
 
-#[tokio::test]
 async fn a_client_that_leaves_right_after_the_end_has_its_turn() {
     let rig = Rig::new(&["anna"]).await;
     let mut connection = rig.connect().await;
@@ -114,7 +123,6 @@ async fn a_client_that_leaves_right_after_the_end_has_its_turn() {
     assert_eq!(talk.say("and now").await.turn(), "native");
 }
 
-#[tokio::test]
 async fn clients_that_leave_at_any_moment_leave_nothing() {
     let rig = Rig::new(&["anna"]).await;
     let requests: usize = 40;
@@ -135,7 +143,6 @@ async fn clients_that_leave_at_any_moment_leave_nothing() {
     rig.talk(true).say("still there").await;
 }
 
-#[tokio::test]
 async fn a_slow_reader_gets_everything() {
     const TOKENS: usize = 30_000;
     // The upstream has long said everything; a client that does not read is no silence of the upstream.
@@ -152,7 +159,6 @@ async fn a_slow_reader_gets_everything() {
     assert_eq!(only_record(&rig).await.1, "done");
 }
 
-#[tokio::test]
 async fn an_orderly_stop_lets_running_answers_finish() {
     let mut rig = Rig::new(&["anna", "bert"]).await;
     let (address, pause) = (rig.gateway().address(), Duration::from_millis(400));
@@ -188,7 +194,6 @@ async fn an_orderly_stop_lets_running_answers_finish() {
     assert_eq!(rig.turn_count().await, 2);
 }
 
-#[tokio::test]
 async fn an_answer_that_hangs_is_ended_after_the_grace() {
     let mut rig = Rig::with_settings(&["anna"], json!({ "shutdown_grace": 1 })).await;
     rig.simulator.account("anna").push(Upstream::Stall);
@@ -207,7 +212,6 @@ async fn an_answer_that_hangs_is_ended_after_the_grace() {
     rig.talk(false).say("still there").await;
 }
 
-#[tokio::test]
 async fn one_connection_carries_many_requests() {
     let rig = Rig::new(&["anna"]).await;
     let mut connection = rig.connect().await;

@@ -7,6 +7,15 @@ use serde_json::{Value, json};
 
 use crate::harness::{Reply, Rig};
 use crate::probes::{question, refusal};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    an_unreachable_upstream_or_proxy_charges_nobody,
+    the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_rest,
+    the_exit_breaker_counts_different_accounts_within_a_minute,
+    a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works,
+    a_trial_that_says_nothing_about_the_exit_leaves_the_next_one_to_the_next,
+}
 
 async fn ask(rig: &Rig) -> Reply {
     rig.chat(question("hello there", false)).await
@@ -16,7 +25,6 @@ async fn state(rig: &Rig, label: &str) -> String {
     rig.account(label).await["state"]["name"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
 async fn an_unreachable_upstream_or_proxy_charges_nobody() {
     let rig = Rig::new(&["anna", "bert"]).await;
     rig.change_settings(json!({ "proxy_url": "http://127.0.0.1:9" })).await;
@@ -35,7 +43,6 @@ async fn an_unreachable_upstream_or_proxy_charges_nobody() {
     }
 }
 
-#[tokio::test]
 async fn the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_rest() {
     let rig = Rig::new(&["anna", "bert", "carl", "dora"]).await;
     for account in ["anna", "bert", "carl", "dora"] {
@@ -86,7 +93,6 @@ async fn the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_re
     }
 }
 
-#[tokio::test]
 async fn the_exit_breaker_counts_different_accounts_within_a_minute() {
     let rig = Rig::new(&["anna", "bert", "carl"]).await;
     let refuse = |account: &str| rig.simulator.account(account).push(Upstream::anti_bot());
@@ -106,7 +112,6 @@ async fn the_exit_breaker_counts_different_accounts_within_a_minute() {
     }
 }
 
-#[tokio::test]
 async fn a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works() {
     let rig = Rig::new(&["anna", "bert", "carl"]).await;
     for account in ["anna", "bert", "carl"] {
@@ -126,7 +131,6 @@ async fn a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works() {
     assert_ne!(refusal(&reply), (503, "exit_refused"), "{}", reply.error());
 }
 
-#[tokio::test]
 async fn a_trial_that_says_nothing_about_the_exit_leaves_the_next_one_to_the_next() {
     let names = ["anna", "bert", "carl"];
     let rig = Rig::new(&names).await;

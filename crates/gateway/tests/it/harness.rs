@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use crate::reply::Reply;
+use crate::transports;
+
 pub(crate) use crate::talk::{Talk, assistant, holds_all, recitation, system, user};
 
 /// The first key of every rig.
@@ -48,6 +50,10 @@ impl Rig {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start(options).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
+        let mut settings = settings;
+        if let Some(transport) = transports::over() {
+            settings["upstream_transport"] = transport.into();
+        }
         std::fs::write(directory.path().join("config.json"), settings.to_string()).unwrap();
         let clock = Clock::manual(START_MS);
         let gateway = start_gateway(directory.path(), &simulator, &clock).await;
@@ -246,7 +252,14 @@ impl Rig {
     /// The calls that asked the upstream for an answer, in order.
     pub(crate) fn questions(&self) -> Vec<Call> {
         let calls = self.simulator.calls();
-        calls.into_iter().filter(|call| matches!(call.route, "new" | "responses")).collect()
+        let is_question = |call: &Call| matches!(call.route, "new" | "responses");
+        // An upgrade that no turn followed is a question too, refused at the door.
+        let is_refused = |index: usize, call: &Call| {
+            let mut later = calls[index + 1..].iter().filter(|later| later.account == call.account);
+            call.route == "socket" && !later.by_ref().take_while(|later| later.route != "socket").any(is_question)
+        };
+        let questions = calls.iter().enumerate().filter(|(index, call)| is_question(call) || is_refused(*index, call));
+        questions.map(|(_, call)| call.clone()).collect()
     }
 
     /// The newest of them.

@@ -24,3 +24,4 @@ mod smoke;
 mod storage;
 mod streams;
 mod talk;
+mod transports;

@@ -5,6 +5,25 @@ use grok2api_simulator::{CredentialState, Reply as Scripted};
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, Rig, Talk, assistant, holds_all, user};
+use crate::probes::conversation_gone;
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    a_limited_owner_hands_the_whole_branch_over,
+    an_owner_that_rests_already_is_not_asked_but_to_share,
+    a_branch_that_stayed_behind_is_handed_over_when_it_is_wanted,
+    two_requests_at_once_are_both_handed_over,
+    a_dead_owner_leaves_its_words_to_the_next,
+    what_cannot_be_carried_over_is_replayed,
+    what_was_shared_ahead_outlives_its_owner,
+    a_dead_owner_and_no_history_is_a_conflict,
+    a_conversation_that_is_gone_upstream_is_replayed_with_its_own_account,
+    an_owner_that_rests_for_another_mode_stays_the_owner,
+    a_conversation_moves_as_often_as_it_must,
+    system_text_that_a_replay_lacked_is_sent_when_it_comes_back,
+    who_takes_over_may_be_limited_too,
+    a_removed_or_disabled_owner_is_handled_like_any_other,
+}
 
 /// A rig whose conversations begin with `anna`; `bert` and `carl` are there to take over.
 async fn rig(settings: Value) -> Rig {
@@ -23,18 +42,24 @@ async fn three_turns_with_anna(rig: &Rig, talk: &mut Talk<'_>) -> String {
     id
 }
 
-/// Who was asked, by route, since the log was cleared.
+/// Who was called for what, since the log was cleared; what goes with any transport is left out.
 fn route_of_calls(rig: &Rig) -> Vec<(&'static str, String)> {
-    let calls = rig.simulator.calls().into_iter();
-    let calls = calls.filter(|call| call.route != "rate_limits");
-    calls.map(|call| (call.route, call.account.unwrap_or_default())).collect()
+    let asked: Vec<_> = rig.questions().iter().map(|call| call.time).collect();
+    let calls = rig.simulator.calls().into_iter().filter_map(|call| {
+        let route = match call.route {
+            _ if asked.contains(&call.time) => "ask",
+            "rate_limits" | "session" | "socket" => return None,
+            route => route,
+        };
+        Some((route, call.account.unwrap_or_default()))
+    });
+    calls.collect()
 }
 
 fn expected(calls: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     calls.iter().map(|(route, account)| (*route, (*account).to_owned())).collect()
 }
 
-#[tokio::test]
 async fn a_limited_owner_hands_the_whole_branch_over() {
     for stream in [false, true] {
         let mut rig = rig(json!({})).await;
@@ -46,7 +71,7 @@ async fn a_limited_owner_hands_the_whole_branch_over() {
 
         let reply = talk.recite().await;
         assert_eq!((reply.turn(), reply.conversation_id()), ("moved", id.clone()));
-        let calls = [("responses", "anna"), ("share", "anna"), ("clone", "bert"), ("responses", "bert")];
+        let calls = [("ask", "anna"), ("share", "anna"), ("clone", "bert"), ("ask", "bert")];
         assert_eq!(route_of_calls(&rig), expected(&calls));
         let share = rig.simulator.calls().into_iter().find(|call| call.route == "share").unwrap();
         assert_eq!(share.allow_indexing, Some(false));
@@ -68,13 +93,12 @@ async fn a_limited_owner_hands_the_whole_branch_over() {
                 assert_eq!((reply.turn(), reply.conversation_id()), ("branched", id.clone()), "{count}");
             }
         }
-        assert!(route_of_calls(&rig).iter().all(|call| *call == ("responses", "bert".to_owned())));
+        assert!(route_of_calls(&rig).iter().all(|call| *call == ("ask", "bert".to_owned())));
         assert_eq!((rig.simulator.report().count("share"), rig.simulator.report().count("clone")), (1, 1));
         rig.no_violations();
     }
 }
 
-#[tokio::test]
 async fn an_owner_that_rests_already_is_not_asked_but_to_share() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -86,13 +110,12 @@ async fn an_owner_that_rests_already_is_not_asked_but_to_share() {
         rig.simulator.clear_calls();
         let reply = talk.recite().await;
         assert_eq!((reply.turn(), reply.conversation_id()), ("moved", id));
-        let calls = [("share", "anna"), ("clone", "bert"), ("responses", "bert")];
+        let calls = [("share", "anna"), ("clone", "bert"), ("ask", "bert")];
         assert_eq!(route_of_calls(&rig), expected(&calls));
         rig.no_violations();
     }
 }
 
-#[tokio::test]
 async fn a_branch_that_stayed_behind_is_handed_over_when_it_is_wanted() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -115,7 +138,6 @@ async fn a_branch_that_stayed_behind_is_handed_over_when_it_is_wanted() {
     }
 }
 
-#[tokio::test]
 async fn two_requests_at_once_are_both_handed_over() {
     for stream in [false, true] {
         let mut rig = rig(json!({})).await;
@@ -163,7 +185,6 @@ async fn is_replayed(rig: &Rig, talk: &mut Talk<'_>, on: &str) {
     assert_eq!(talk.send(by_name).await.ok().turn(), "native");
 }
 
-#[tokio::test]
 async fn a_dead_owner_leaves_its_words_to_the_next() {
     for stream in [false, true] {
         for reply in [Scripted::unauthorized(), Scripted::blocked()] {
@@ -181,7 +202,6 @@ async fn a_dead_owner_leaves_its_words_to_the_next() {
     }
 }
 
-#[tokio::test]
 async fn what_cannot_be_carried_over_is_replayed() {
     for stream in [false, true] {
         for obstacle in ["share fails", "clone fails", "sharing is off"] {
@@ -216,7 +236,6 @@ async fn what_cannot_be_carried_over_is_replayed() {
     }
 }
 
-#[tokio::test]
 async fn what_was_shared_ahead_outlives_its_owner() {
     for stream in [false, true] {
         for restart in [false, true] {
@@ -250,7 +269,6 @@ async fn what_was_shared_ahead_outlives_its_owner() {
     }
 }
 
-#[tokio::test]
 async fn a_dead_owner_and_no_history_is_a_conflict() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -281,20 +299,18 @@ async fn a_dead_owner_and_no_history_is_a_conflict() {
     }
 }
 
-#[tokio::test]
 async fn a_conversation_that_is_gone_upstream_is_replayed_with_its_own_account() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
         let mut talk = rig.talk(stream).system("Be kind.");
         let id = three_turns_with_anna(&rig, &mut talk).await;
         rig.add_account("bert").await;
-        let gone = || Scripted::status(404, 5, "Conversation not found");
-        rig.simulator.account("anna").push(gone());
+        rig.simulator.account("anna").push(conversation_gone());
         let by_name = talk.send(json!({ "conversation_id": id, "messages": [user("and now?")] })).await;
         assert_eq!((by_name.status, by_name.error()["code"].as_str()), (409, Some("conversation_unavailable")));
         assert!(by_name.error()["message"].as_str().unwrap().contains("history"), "{:?}", by_name.error());
 
-        rig.simulator.account("anna").push(gone());
+        rig.simulator.account("anna").push(conversation_gone());
         is_replayed(&rig, &mut talk, "anna").await;
         assert_eq!(rig.simulator.report().count("share"), 0);
         let anna = rig.account("anna").await;
@@ -303,7 +319,6 @@ async fn a_conversation_that_is_gone_upstream_is_replayed_with_its_own_account()
     }
 }
 
-#[tokio::test]
 async fn an_owner_that_rests_for_another_mode_stays_the_owner() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -332,7 +347,6 @@ async fn an_owner_that_rests_for_another_mode_stays_the_owner() {
     }
 }
 
-#[tokio::test]
 async fn a_conversation_moves_as_often_as_it_must() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -357,7 +371,6 @@ async fn a_conversation_moves_as_often_as_it_must() {
     }
 }
 
-#[tokio::test]
 async fn system_text_that_a_replay_lacked_is_sent_when_it_comes_back() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -375,7 +388,6 @@ async fn system_text_that_a_replay_lacked_is_sent_when_it_comes_back() {
     }
 }
 
-#[tokio::test]
 async fn who_takes_over_may_be_limited_too() {
     for stream in [false, true] {
         let rig = rig(json!({})).await;
@@ -404,7 +416,6 @@ async fn who_takes_over_may_be_limited_too() {
     }
 }
 
-#[tokio::test]
 async fn a_removed_or_disabled_owner_is_handled_like_any_other() {
     for stream in [false, true] {
         for disabled in [false, true] {

@@ -2,16 +2,24 @@
 
 use std::time::Duration;
 
+use grok2api_simulator::Reply as Scripted;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{KEY, Reply, Rig};
+use crate::transports;
 
 /// A streamed or whole question of one user message.
 pub(crate) fn question(text: &str, stream: bool) -> Value {
     json!({ "model": "grok-4.2", "stream": stream, "messages": [{ "role": "user", "content": text }] })
+}
+
+/// The upstream says that it does not have the conversation.
+pub(crate) fn conversation_gone() -> Scripted {
+    let name = if transports::over() == Some("websocket") { "session-not-found" } else { "not-found" };
+    Scripted::named(name).unwrap()
 }
 
 /// Status and error code of a reply.
@@ -93,14 +101,12 @@ impl Rig {
 
     /// Chat calls that reached the upstream.
     pub(crate) fn chat_calls(&self) -> u64 {
-        let report = self.simulator.report();
-        report.count("new") + report.count("responses")
+        self.questions().len() as u64
     }
 
     /// The accounts that chat calls came with, in order.
     pub(crate) fn callers(&self) -> Vec<String> {
-        let calls = self.simulator.calls().into_iter();
-        calls.filter(|call| matches!(call.route, "new" | "responses")).filter_map(|call| call.account).collect()
+        self.questions().into_iter().filter_map(|call| call.account).collect()
     }
 
     /// Waits until nothing is under way any more, here and upstream.

@@ -6,7 +6,21 @@ use grok2api_simulator::{Reply as Upstream, Step};
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Rig};
-use crate::probes::{Connection, question, refusal};
+use crate::probes::{Connection, conversation_gone, question, refusal};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    a_rest_ends_by_its_deadline_and_then_one_request_goes_first,
+    a_failure_on_probation_is_a_rest_at_once,
+    a_shorter_rest_does_not_end_a_longer_one,
+    rests_and_invalid_accounts_survive_a_restart,
+    clear_cooldown_ends_every_rest_and_lasts,
+    accounts_that_are_switched_off_do_nothing,
+    fewest_in_flight_serve_first_and_then_who_was_used_longest_ago,
+    when_all_rest_the_client_is_told_why_and_until_when,
+    when_only_invalid_accounts_are_left_waiting_does_not_help,
+    a_conversation_that_is_gone_upstream_begins_anew_on_the_same_account,
+}
 
 async fn ask(rig: &Rig) -> Reply {
     rig.chat(question("hello there", false)).await
@@ -55,7 +69,6 @@ async fn clear_cooldown(rig: &Rig, label: &str) -> Value {
     account
 }
 
-#[tokio::test]
 async fn a_rest_ends_by_its_deadline_and_then_one_request_goes_first() {
     let rig = Rig::new(&["anna"]).await;
     wear_out(&rig, "anna").await;
@@ -80,7 +93,6 @@ async fn a_rest_ends_by_its_deadline_and_then_one_request_goes_first() {
     ask(&rig).await.ok();
 }
 
-#[tokio::test]
 async fn a_failure_on_probation_is_a_rest_at_once() {
     let rig = Rig::new(&["anna"]).await;
     wear_out(&rig, "anna").await;
@@ -98,7 +110,6 @@ async fn a_failure_on_probation_is_a_rest_at_once() {
     assert_eq!(state(&rig, "anna").await, "available");
 }
 
-#[tokio::test]
 async fn a_shorter_rest_does_not_end_a_longer_one() {
     let rig = Rig::with_settings(&["anna"], json!({ "failures_before_cooldown": 1 })).await;
     rig.simulator.account("anna").push(Upstream::steps(vec![
@@ -136,7 +147,6 @@ async fn a_shorter_rest_does_not_end_a_longer_one() {
     assert_eq!(ask(&rig).await.header("retry-after"), "18001");
 }
 
-#[tokio::test]
 async fn rests_and_invalid_accounts_survive_a_restart() {
     let mut rig = Rig::new(&["anna"]).await;
     wear_out(&rig, "anna").await;
@@ -176,7 +186,6 @@ async fn rests_and_invalid_accounts_survive_a_restart() {
     assert_eq!(state(&rig, "bert").await, "invalid");
 }
 
-#[tokio::test]
 async fn clear_cooldown_ends_every_rest_and_lasts() {
     let mut rig = Rig::new(&["anna"]).await;
     limit(&rig, "anna").await;
@@ -197,7 +206,6 @@ async fn clear_cooldown_ends_every_rest_and_lasts() {
     assert_eq!(state(&rig, "anna").await, "available");
 }
 
-#[tokio::test]
 async fn accounts_that_are_switched_off_do_nothing() {
     let rig = Rig::new(&["anna", "bert"]).await;
     switch(&rig, "anna", false).await;
@@ -222,7 +230,6 @@ async fn accounts_that_are_switched_off_do_nothing() {
     assert!(rig.simulator.calls().iter().all(|call| call.account.as_deref() == Some("bert")));
 }
 
-#[tokio::test]
 async fn fewest_in_flight_serve_first_and_then_who_was_used_longest_ago() {
     let rig = Rig::new(&["anna", "bert", "carl"]).await;
     for _ in 0..6 {
@@ -246,7 +253,6 @@ async fn fewest_in_flight_serve_first_and_then_who_was_used_longest_ago() {
     rig.quiet().await;
 }
 
-#[tokio::test]
 async fn when_all_rest_the_client_is_told_why_and_until_when() {
     let rig = Rig::new(&["anna"]).await;
     limit(&rig, "anna").await;
@@ -275,7 +281,6 @@ async fn when_all_rest_the_client_is_told_why_and_until_when() {
     assert_eq!((reply.header("retry-after"), reply.header("x-should-retry")), ("101", ""));
 }
 
-#[tokio::test]
 async fn when_only_invalid_accounts_are_left_waiting_does_not_help() {
     let rig = Rig::new(&["anna", "bert"]).await;
     rig.simulator.account("anna").push(Upstream::unauthorized());
@@ -289,12 +294,11 @@ async fn when_only_invalid_accounts_are_left_waiting_does_not_help() {
     assert_eq!(rig.chat_calls(), 2);
 }
 
-#[tokio::test]
 async fn a_conversation_that_is_gone_upstream_begins_anew_on_the_same_account() {
     let rig = Rig::new(&["anna", "bert"]).await;
     let mut talk = rig.talk(true);
     talk.say("first question").await;
-    rig.simulator.account("anna").push(Upstream::named("not-found").unwrap());
+    rig.simulator.account("anna").push(conversation_gone());
     assert_eq!(talk.say("second question").await.turn(), "replayed");
     assert_eq!(rig.callers(), ["anna", "anna", "anna"]);
     assert_eq!(talk.say("third question").await.turn(), "native");

@@ -7,6 +7,25 @@ use serde_json::{Value, json};
 
 use crate::harness::{KEY, Reply, Rig};
 use crate::probes::{question, refusal};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    chunks_have_the_form_that_clients_read,
+    usage_is_estimated_and_only_streamed_when_asked_for,
+    reasoning_shows_as_the_request_the_key_or_the_settings_say,
+    search_steps_show_among_the_reasoning_when_wanted,
+    both_forms_of_every_answer_say_the_same,
+    a_comment_keeps_silent_streams_alive,
+    a_failure_behind_a_keep_alive_is_an_error_event,
+    a_cut_is_mended_without_a_word_twice,
+    a_cut_that_cannot_be_mended_ends_with_an_error,
+    a_connection_that_breaks_is_a_cut,
+    an_error_after_text_ends_the_stream_and_charges_the_account,
+    an_error_before_the_first_event_has_a_status_of_its_own,
+    silence_and_length_of_a_stream_are_limited,
+    request_ids_are_kept_or_made,
+    members_that_are_not_used_are_named,
+}
 
 const THOUGHTS: &str = "Weighing the options";
 
@@ -47,7 +66,6 @@ fn text_with(steps: Vec<Step>) -> Upstream {
     Upstream::answer([vec![word("one "), word("two ")], steps, vec![word("three")]].concat())
 }
 
-#[tokio::test]
 async fn chunks_have_the_form_that_clients_read() {
     let rig = Rig::new(&["anna"]).await;
     rig.simulator.account("anna").push(Upstream::named("thinking").unwrap());
@@ -77,7 +95,6 @@ async fn chunks_have_the_form_that_clients_read() {
     assert!(reasoning_content(&reply).contains(THOUGHTS));
 }
 
-#[tokio::test]
 async fn usage_is_estimated_and_only_streamed_when_asked_for() {
     let rig = Rig::new(&["anna"]).await;
     let plain = rig.chat(question("hello there", true)).await.ok();
@@ -95,7 +112,6 @@ async fn usage_is_estimated_and_only_streamed_when_asked_for() {
     assert_eq!(figure("total_tokens"), figure("prompt_tokens") + figure("completion_tokens"));
 }
 
-#[tokio::test]
 async fn reasoning_shows_as_the_request_the_key_or_the_settings_say() {
     let rig = Rig::new(&["anna"]).await;
     rig.simulator.account("anna").always(Upstream::named("thinking"));
@@ -142,7 +158,6 @@ async fn reasoning_shows_as_the_request_the_key_or_the_settings_say() {
     }
 }
 
-#[tokio::test]
 async fn search_steps_show_among_the_reasoning_when_wanted() {
     let rig = Rig::new(&["anna"]).await;
     for stream in [false, true] {
@@ -159,7 +174,6 @@ async fn search_steps_show_among_the_reasoning_when_wanted() {
     }
 }
 
-#[tokio::test]
 async fn both_forms_of_every_answer_say_the_same() {
     let settings = json!({ "request_timeout": 1, "stream_idle_timeout": 1, "reasoning_format": "reasoning_content" });
     let mut answered = 0;
@@ -201,7 +215,6 @@ async fn both_forms_of_every_answer_say_the_same() {
     assert!(answered >= 30, "only {answered} answered");
 }
 
-#[tokio::test]
 async fn a_comment_keeps_silent_streams_alive() {
     let rig = Rig::with_settings(&["anna"], json!({ "keep_alive_interval": 1 })).await;
     rig.simulator.account("anna").push(text_with(vec![Step::Wait(Duration::from_millis(2_300))]));
@@ -219,7 +232,6 @@ async fn a_comment_keeps_silent_streams_alive() {
     assert_eq!(rig.chat(question("hello there", false)).await.ok().text(), SCENARIO_TEXT);
 }
 
-#[tokio::test]
 async fn a_failure_behind_a_keep_alive_is_an_error_event() {
     let rig = Rig::with_settings(&["anna"], json!({ "keep_alive_interval": 1 })).await;
     let steps =
@@ -235,7 +247,6 @@ async fn a_failure_behind_a_keep_alive_is_an_error_event() {
     assert_eq!(ending, "failed");
 }
 
-#[tokio::test]
 async fn a_cut_is_mended_without_a_word_twice() {
     for name in ["cut", "cut-before-text"] {
         for stream in [false, true] {
@@ -251,7 +262,6 @@ async fn a_cut_is_mended_without_a_word_twice() {
     }
 }
 
-#[tokio::test]
 async fn a_cut_that_cannot_be_mended_ends_with_an_error() {
     for (name, fail_reconnect, reconnects) in [("cut-for-good", false, 0), ("cut", true, 1)] {
         for stream in [false, true] {
@@ -275,7 +285,6 @@ async fn a_cut_that_cannot_be_mended_ends_with_an_error() {
     }
 }
 
-#[tokio::test]
 async fn a_connection_that_breaks_is_a_cut() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -287,7 +296,6 @@ async fn a_connection_that_breaks_is_a_cut() {
     }
 }
 
-#[tokio::test]
 async fn an_error_after_text_ends_the_stream_and_charges_the_account() {
     for (name, code, state) in [
         ("in-band-error-after-text", "upstream_error", "available"),
@@ -318,7 +326,6 @@ async fn an_error_after_text_ends_the_stream_and_charges_the_account() {
     }
 }
 
-#[tokio::test]
 async fn an_error_before_the_first_event_has_a_status_of_its_own() {
     let rig = Rig::new(&["anna"]).await;
     rig.simulator.account("anna").push(Upstream::stream_error(
@@ -338,7 +345,6 @@ async fn an_error_before_the_first_event_has_a_status_of_its_own() {
     assert_eq!(rig.callers(), ["anna", "anna", "bert"]);
 }
 
-#[tokio::test]
 async fn silence_and_length_of_a_stream_are_limited() {
     let tokens = Upstream::Tokens { tokens: 40, interval: Duration::from_millis(100), thinking: 0 };
     let after_mending = Upstream::steps(
@@ -367,7 +373,6 @@ async fn silence_and_length_of_a_stream_are_limited() {
     }
 }
 
-#[tokio::test]
 async fn request_ids_are_kept_or_made() {
     let rig = Rig::new(&["anna"]).await;
     let (long, good) = ("x".repeat(129), "my-id_1.2:3");
@@ -385,7 +390,6 @@ async fn request_ids_are_kept_or_made() {
     assert_ne!(made.0.header("x-request-id"), made.1.header("x-request-id"));
 }
 
-#[tokio::test]
 async fn members_that_are_not_used_are_named() {
     let rig = Rig::new(&["anna"]).await;
     for stream in [false, true] {

@@ -31,7 +31,8 @@ pub(super) fn order_swap() -> Reply {
 pub(super) fn foreign_frames() -> Reply {
     let other = json!({"type": "session.created", "client_event_id": "evt_init_of_somebody_else", "session": {"model": "heavy"}});
     let session = vec![
-        foreign(json!({"type": "session.created", "event_id": "evt_f_1", "session": {"model": "heavy"}})),
+        foreign(json!({"type": "session.created", "event_id": "evt_f_1", "client_event_id": "evt_init_of_a_neighbour",
+            "session": {"model": "heavy"}})),
         foreign(json!({"type": "conversation.attached", "event_id": "evt_f_2", "mode": "new",
             "conversation": {"id": FOREIGN, "object": "realtime.conversation"}})),
         Step::Event(other),

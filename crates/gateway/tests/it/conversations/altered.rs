@@ -4,6 +4,17 @@ use grok2api_simulator::Reply as Scripted;
 use serde_json::{Value, json};
 
 use crate::harness::{Rig, assistant, user};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    an_answer_that_came_back_altered_is_the_same_answer,
+    reasoning_that_was_shown_may_come_back_in_any_form_or_not_at_all,
+    every_kind_of_answer_is_continued_as_the_client_has_it,
+    a_quotation_that_is_part_of_the_answer_is_not_taken_for_reasoning,
+    images_and_source_links_that_a_client_dropped_do_not_matter,
+    a_question_that_came_back_altered_is_the_same_question,
+    parts_and_messages_may_be_joined_in_another_way,
+}
 
 type Alter = fn(&str) -> String;
 
@@ -27,7 +38,6 @@ const ANSWERS: [(&str, Alter); 12] = [
     ("reasoning as a quotation, Windows", |text| format!("> so\r\n\r\n{}", text.replace('\n', "\r\n"))),
 ];
 
-#[tokio::test]
 async fn an_answer_that_came_back_altered_is_the_same_answer() {
     const ANSWER: &str =
         "Here is the plan.\n\n  An indented line.  \n\n- buy bread\n- eat it\n\n> a quotation of mine\n\nDone.\n";
@@ -50,7 +60,6 @@ async fn an_answer_that_came_back_altered_is_the_same_answer() {
     }
 }
 
-#[tokio::test]
 async fn reasoning_that_was_shown_may_come_back_in_any_form_or_not_at_all() {
     for settings in [json!({}), json!({ "reasoning_format": "reasoning_content" }), json!({ "show_thinking": false })] {
         let is_in_tags = settings == json!({});
@@ -73,7 +82,6 @@ async fn reasoning_that_was_shown_may_come_back_in_any_form_or_not_at_all() {
     }
 }
 
-#[tokio::test]
 async fn every_kind_of_answer_is_continued_as_the_client_has_it() {
     for stream in [false, true] {
         for format in ["think_tags", "reasoning_content"] {
@@ -81,7 +89,8 @@ async fn every_kind_of_answer_is_continued_as_the_client_has_it() {
             let anna = rig.simulator.account("anna");
             let mut answered = 0;
             // A hanging answer is no answer, and waits out the time-out to say so; a limit is none, and lasts.
-            let no_answers = ["hang", "stall", "slow", "limit", "exhausted"];
+            let no_answers =
+                ["hang", "stall", "slow", "limit", "exhausted", "silent", "quiet", "unattached", "no-pongs"];
             for name in Scripted::names().filter(|name| !no_answers.iter().any(|word| name.contains(word))) {
                 let mut talk = rig.talk(stream);
                 let id = talk.say(&format!("about {name}")).await.conversation_id();
@@ -103,7 +112,6 @@ async fn every_kind_of_answer_is_continued_as_the_client_has_it() {
     }
 }
 
-#[tokio::test]
 async fn a_quotation_that_is_part_of_the_answer_is_not_taken_for_reasoning() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -137,7 +145,6 @@ fn without(text: &str, open: &str, close: char) -> String {
     kept + rest
 }
 
-#[tokio::test]
 async fn images_and_source_links_that_a_client_dropped_do_not_matter() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -180,7 +187,6 @@ const QUESTIONS: [(&str, &str); 6] = [
     ("first paragraph\n\nsecond paragraph", "first paragraph\nsecond paragraph"),
 ];
 
-#[tokio::test]
 async fn a_question_that_came_back_altered_is_the_same_question() {
     for stream in [false, true] {
         for (asked, resent) in QUESTIONS {
@@ -219,7 +225,6 @@ fn parts(texts: &[&str]) -> Value {
     json!({ "role": "user", "content": parts })
 }
 
-#[tokio::test]
 async fn parts_and_messages_may_be_joined_in_another_way() {
     let forms = [
         vec![parts(&["look at this", "and at that"])],

@@ -3,8 +3,15 @@
 use grok2api_simulator::Reply as Scripted;
 
 use crate::harness::{Rig, assistant, user};
+use crate::transports::over_both_transports;
 
-#[tokio::test]
+over_both_transports! {
+    a_regenerated_answer_is_a_sibling_and_both_can_be_continued,
+    an_edited_question_is_a_branch_and_the_old_one_stays,
+    an_edited_first_question_is_a_conversation_of_its_own,
+    two_requests_at_once_are_two_branches_that_both_go_on,
+}
+
 async fn a_regenerated_answer_is_a_sibling_and_both_can_be_continued() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;
@@ -40,7 +47,6 @@ async fn a_regenerated_answer_is_a_sibling_and_both_can_be_continued() {
     }
 }
 
-#[tokio::test]
 async fn an_edited_question_is_a_branch_and_the_old_one_stays() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna", "bert"]).await;
@@ -66,7 +72,6 @@ async fn an_edited_question_is_a_branch_and_the_old_one_stays() {
     }
 }
 
-#[tokio::test]
 async fn an_edited_first_question_is_a_conversation_of_its_own() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -83,7 +88,6 @@ async fn an_edited_first_question_is_a_conversation_of_its_own() {
     }
 }
 
-#[tokio::test]
 async fn two_requests_at_once_are_two_branches_that_both_go_on() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;

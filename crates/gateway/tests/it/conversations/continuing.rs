@@ -3,8 +3,19 @@
 use serde_json::json;
 
 use crate::harness::{KEY, Rig, system};
+use crate::transports::over_both_transports;
 
-#[tokio::test]
+over_both_transports! {
+    every_turn_after_the_first_sends_only_the_new_message,
+    two_hundred_turns_are_one_conversation,
+    any_script_and_any_emoji_is_continued,
+    system_text_is_sent_once_and_again_only_when_it_changed,
+    two_keys_with_the_same_words_never_meet,
+    equal_first_requests_are_separate_conversations_and_stay_so,
+    a_restart_in_between_is_not_noticed,
+    an_expired_conversation_is_gone_by_name_and_replayed_by_history,
+}
+
 async fn every_turn_after_the_first_sends_only_the_new_message() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna", "bert"]).await;
@@ -27,7 +38,6 @@ async fn every_turn_after_the_first_sends_only_the_new_message() {
     }
 }
 
-#[tokio::test]
 async fn two_hundred_turns_are_one_conversation() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -42,7 +52,6 @@ async fn two_hundred_turns_are_one_conversation() {
     }
 }
 
-#[tokio::test]
 async fn any_script_and_any_emoji_is_continued() {
     let questions = [
         "你好，请用中文回答。",
@@ -66,7 +75,6 @@ async fn any_script_and_any_emoji_is_continued() {
     }
 }
 
-#[tokio::test]
 async fn system_text_is_sent_once_and_again_only_when_it_changed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -97,7 +105,6 @@ async fn system_text_is_sent_once_and_again_only_when_it_changed() {
     }
 }
 
-#[tokio::test]
 async fn two_keys_with_the_same_words_never_meet() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -127,7 +134,6 @@ async fn two_keys_with_the_same_words_never_meet() {
     }
 }
 
-#[tokio::test]
 async fn equal_first_requests_are_separate_conversations_and_stay_so() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -146,7 +152,6 @@ async fn equal_first_requests_are_separate_conversations_and_stay_so() {
     }
 }
 
-#[tokio::test]
 async fn a_restart_in_between_is_not_noticed() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -174,7 +179,6 @@ async fn a_restart_in_between_is_not_noticed() {
     }
 }
 
-#[tokio::test]
 async fn an_expired_conversation_is_gone_by_name_and_replayed_by_history() {
     for stream in [false, true] {
         let rig = Rig::with_settings(&["anna"], json!({ "conversation_ttl": 3600 })).await;

@@ -3,6 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, Rig, Talk, assistant, holds_all, recitation, user};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    a_named_conversation_and_a_new_message_go_on_at_the_head,
+    a_named_conversation_with_its_history_goes_on_where_the_history_ends,
+    a_named_conversation_whose_answer_was_rewritten_is_replayed_in_place,
+    an_earlier_answer_can_be_named,
+    the_short_form_takes_one_message,
+}
 
 /// A chat of three turns; the ids of its answers.
 async fn three_turns(talk: &mut Talk<'_>) -> (String, Vec<String>) {
@@ -20,7 +29,6 @@ fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
 }
 
-#[tokio::test]
 async fn a_named_conversation_and_a_new_message_go_on_at_the_head() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -50,7 +58,6 @@ async fn a_named_conversation_and_a_new_message_go_on_at_the_head() {
     }
 }
 
-#[tokio::test]
 async fn a_named_conversation_with_its_history_goes_on_where_the_history_ends() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -73,7 +80,6 @@ async fn a_named_conversation_with_its_history_goes_on_where_the_history_ends() 
     }
 }
 
-#[tokio::test]
 async fn a_named_conversation_whose_answer_was_rewritten_is_replayed_in_place() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -95,7 +101,6 @@ async fn a_named_conversation_whose_answer_was_rewritten_is_replayed_in_place() 
     }
 }
 
-#[tokio::test]
 async fn an_earlier_answer_can_be_named() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -125,7 +130,6 @@ async fn an_earlier_answer_can_be_named() {
     }
 }
 
-#[tokio::test]
 async fn the_short_form_takes_one_message() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna", "bert"]).await;

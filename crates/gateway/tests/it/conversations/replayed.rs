@@ -4,8 +4,23 @@ use grok2api_simulator::Reply as Scripted;
 use serde_json::json;
 
 use crate::harness::{Rig, assistant, holds_all, user};
+use crate::transports::over_both_transports;
 
-#[tokio::test]
+over_both_transports! {
+    a_rewritten_answer_reaches_the_model,
+    the_original_can_still_be_continued_beside_the_rewritten_one,
+    a_history_from_elsewhere_is_replayed_once_and_then_native,
+    histories_that_differ_in_an_answer_alone_are_two_conversations,
+    the_same_answer_to_another_question_is_another_turn,
+    a_chat_that_begins_with_a_greeting_is_like_any_other,
+    an_answer_that_is_rewritten_again_after_a_replay_reaches_the_model,
+    a_history_from_elsewhere_that_ends_with_an_answer_is_gone_on_with,
+    a_stopped_answer_that_the_client_kept_reaches_the_model,
+    an_answer_without_ids_cannot_be_continued_but_is_replayed,
+    the_reasoning_is_not_replayed,
+    what_was_deleted_is_replayed,
+}
+
 async fn a_rewritten_answer_reaches_the_model() {
     for stream in [false, true] {
         for place in ["the last answer", "an earlier answer", "the first answer"] {
@@ -47,7 +62,6 @@ async fn a_rewritten_answer_reaches_the_model() {
     }
 }
 
-#[tokio::test]
 async fn the_original_can_still_be_continued_beside_the_rewritten_one() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -65,7 +79,6 @@ async fn the_original_can_still_be_continued_beside_the_rewritten_one() {
     }
 }
 
-#[tokio::test]
 async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -92,7 +105,6 @@ async fn a_history_from_elsewhere_is_replayed_once_and_then_native() {
     }
 }
 
-#[tokio::test]
 async fn histories_that_differ_in_an_answer_alone_are_two_conversations() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;
@@ -118,7 +130,6 @@ async fn histories_that_differ_in_an_answer_alone_are_two_conversations() {
     }
 }
 
-#[tokio::test]
 async fn the_same_answer_to_another_question_is_another_turn() {
     for stream in [false, true] {
         for answer in ["Yes.", "Yes, and there is a lot more to be said about it."] {
@@ -136,7 +147,6 @@ async fn the_same_answer_to_another_question_is_another_turn() {
     }
 }
 
-#[tokio::test]
 async fn a_chat_that_begins_with_a_greeting_is_like_any_other() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;
@@ -160,7 +170,6 @@ async fn a_chat_that_begins_with_a_greeting_is_like_any_other() {
     }
 }
 
-#[tokio::test]
 async fn an_answer_that_is_rewritten_again_after_a_replay_reaches_the_model() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -183,7 +192,6 @@ async fn an_answer_that_is_rewritten_again_after_a_replay_reaches_the_model() {
     }
 }
 
-#[tokio::test]
 async fn a_history_from_elsewhere_that_ends_with_an_answer_is_gone_on_with() {
     for stream in [false, true] {
         for earlier in [0, 2] {
@@ -208,7 +216,6 @@ async fn a_history_from_elsewhere_that_ends_with_an_answer_is_gone_on_with() {
     }
 }
 
-#[tokio::test]
 async fn a_stopped_answer_that_the_client_kept_reaches_the_model() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -226,7 +233,6 @@ async fn a_stopped_answer_that_the_client_kept_reaches_the_model() {
     }
 }
 
-#[tokio::test]
 async fn an_answer_without_ids_cannot_be_continued_but_is_replayed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -245,7 +251,6 @@ async fn an_answer_without_ids_cannot_be_continued_but_is_replayed() {
     }
 }
 
-#[tokio::test]
 async fn the_reasoning_is_not_replayed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -262,7 +267,6 @@ async fn the_reasoning_is_not_replayed() {
     }
 }
 
-#[tokio::test]
 async fn what_was_deleted_is_replayed() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;

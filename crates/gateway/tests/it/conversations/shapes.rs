@@ -3,13 +3,25 @@
 use serde_json::json;
 
 use crate::harness::{KEY, Reply, Rig, Talk, assistant, recitation, system, user};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    a_question_that_got_no_answer_is_asked_with_the_next,
+    a_history_that_ends_with_an_answer_asks_to_go_on_with_it,
+    a_request_that_ends_with_a_system_message_asks_by_it,
+    a_title_request_inside_the_history_does_not_disturb_the_chat,
+    a_title_request_with_the_chats_own_id_does_not_disturb_the_chat,
+    equal_chats_are_told_apart_by_the_id_that_the_client_sends,
+    equal_chats_without_ids_do_not_grow_together,
+    an_equal_chat_that_began_after_a_restart_is_another_one,
+    tool_results_and_empty_assistant_messages_are_part_of_what_was_said,
+}
 
 async fn post(rig: &Rig, talk: &Talk<'_>, messages: serde_json::Value, chat: &str) -> Reply {
     let body = json!({ "model": talk.model, "stream": talk.stream, "messages": messages });
     rig.chat_as(KEY, body, &[("X-OpenWebUI-Chat-Id", chat)]).await.ok()
 }
 
-#[tokio::test]
 async fn a_question_that_got_no_answer_is_asked_with_the_next() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -26,7 +38,6 @@ async fn a_question_that_got_no_answer_is_asked_with_the_next() {
     }
 }
 
-#[tokio::test]
 async fn a_history_that_ends_with_an_answer_asks_to_go_on_with_it() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna"]).await;
@@ -61,7 +72,6 @@ async fn a_history_that_ends_with_an_answer_asks_to_go_on_with_it() {
     }
 }
 
-#[tokio::test]
 async fn a_request_that_ends_with_a_system_message_asks_by_it() {
     const SUMMARISE: &str = "Summarise the discussion briefly in 200 words or less.";
     for stream in [false, true] {
@@ -104,7 +114,6 @@ async fn a_request_that_ends_with_a_system_message_asks_by_it() {
     }
 }
 
-#[tokio::test]
 async fn a_title_request_inside_the_history_does_not_disturb_the_chat() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna", "bert"]).await;
@@ -124,7 +133,6 @@ async fn a_title_request_inside_the_history_does_not_disturb_the_chat() {
     }
 }
 
-#[tokio::test]
 async fn a_title_request_with_the_chats_own_id_does_not_disturb_the_chat() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna", "bert"]).await;
@@ -150,7 +158,6 @@ async fn a_title_request_with_the_chats_own_id_does_not_disturb_the_chat() {
     }
 }
 
-#[tokio::test]
 async fn equal_chats_are_told_apart_by_the_id_that_the_client_sends() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -180,7 +187,6 @@ async fn equal_chats_are_told_apart_by_the_id_that_the_client_sends() {
     }
 }
 
-#[tokio::test]
 async fn equal_chats_without_ids_do_not_grow_together() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -207,7 +213,6 @@ async fn equal_chats_without_ids_do_not_grow_together() {
     }
 }
 
-#[tokio::test]
 async fn an_equal_chat_that_began_after_a_restart_is_another_one() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -227,7 +232,6 @@ async fn an_equal_chat_that_began_after_a_restart_is_another_one() {
     }
 }
 
-#[tokio::test]
 async fn tool_results_and_empty_assistant_messages_are_part_of_what_was_said() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;

@@ -4,6 +4,17 @@ use grok2api_simulator::Reply as Scripted;
 use serde_json::Value;
 
 use crate::harness::{Rig, Talk, assistant, system, user};
+use crate::transports::over_both_transports;
+
+over_both_transports! {
+    the_newest_pairs_are_enough,
+    a_window_that_slides_with_every_turn_stays_in_its_conversation,
+    one_pair_is_enough_only_if_its_answer_is_telling,
+    a_window_that_fits_two_conversations_fits_none,
+    the_middle_may_be_missing_and_the_first_answer_may_be_a_notice,
+    a_window_that_was_replayed_slides_on_natively,
+    a_rewritten_answer_inside_the_window_is_replayed,
+}
 
 /// At least as long as an answer must be to identify a conversation alone.
 const TELLING: &str = "This answer is long enough to be told from any other one.";
@@ -17,7 +28,6 @@ async fn six_turns(talk: &mut Talk<'_>) -> String {
     id
 }
 
-#[tokio::test]
 async fn the_newest_pairs_are_enough() {
     for stream in [false, true] {
         let mut rig = Rig::new(&["anna", "bert"]).await;
@@ -42,7 +52,6 @@ async fn the_newest_pairs_are_enough() {
     }
 }
 
-#[tokio::test]
 async fn a_window_that_slides_with_every_turn_stays_in_its_conversation() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -65,7 +74,6 @@ async fn a_window_that_slides_with_every_turn_stays_in_its_conversation() {
     }
 }
 
-#[tokio::test]
 async fn one_pair_is_enough_only_if_its_answer_is_telling() {
     for stream in [false, true] {
         for (answer, receipt) in [("Red.", "replayed"), (TELLING, "native")] {
@@ -92,7 +100,6 @@ async fn one_pair_is_enough_only_if_its_answer_is_telling() {
     }
 }
 
-#[tokio::test]
 async fn a_window_that_fits_two_conversations_fits_none() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -125,7 +132,6 @@ async fn a_window_that_fits_two_conversations_fits_none() {
     }
 }
 
-#[tokio::test]
 async fn the_middle_may_be_missing_and_the_first_answer_may_be_a_notice() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -145,7 +151,6 @@ async fn the_middle_may_be_missing_and_the_first_answer_may_be_a_notice() {
     }
 }
 
-#[tokio::test]
 async fn a_window_that_was_replayed_slides_on_natively() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
@@ -167,7 +172,6 @@ async fn a_window_that_was_replayed_slides_on_natively() {
     }
 }
 
-#[tokio::test]
 async fn a_rewritten_answer_inside_the_window_is_replayed() {
     for stream in [false, true] {
         let rig = Rig::new(&["anna"]).await;
