@@ -236,9 +236,14 @@ async fn a_mode_that_is_used_up_rests_alone_and_until_the_upstream_says() {
 }
 
 async fn without_the_rate_limits_route_the_settings_decide_how_long() {
+    // Over REST a 429 does not tell what is left, over the WebSocket a used-up quota has words of its own.
+    let exhausted = match transports::over() {
+        Some("websocket") => ("quota-exhausted", 10, "rate_limited_no_quota"),
+        _ => ("quota-exhausted", 5, "rate_limited_quota_left"),
+    };
     for (name, hours, reason) in [
         ("rate-limited", 5, "rate_limited_quota_left"),
-        ("quota-exhausted", 5, "rate_limited_quota_left"),
+        exhausted,
         ("usage-limit", 10, "rate_limited_no_quota"),
         ("stream-usage-limit", 10, "rate_limited_no_quota"),
     ] {

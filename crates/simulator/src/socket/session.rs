@@ -120,13 +120,19 @@ impl Session {
     }
 }
 
-/// How the session opens, and whether it is mute, as the account's next reply has it.
+/// How the session opens, and whether it is mute, as the account's next reply has it. A session that never gets as far as its
+/// turn uses the reply up.
 fn faults(state: &mut State, sso: &str) -> (Vec<Step>, bool) {
-    match state.accounts.get(sso).and_then(|account| account.expected_reply()) {
+    let Some(account) = state.accounts.get_mut(sso) else { return (Opening::usual(), false) };
+    let (steps, mute) = match account.expected_reply() {
         Some(Reply::Script(script)) if !script.session.is_empty() => (script.session.clone(), script.mute),
         Some(Reply::Script(script)) => (Opening::usual(), script.mute),
         _ => (Opening::usual(), false),
+    };
+    if !steps.iter().any(|step| matches!(step, Step::Attached)) {
+        account.next_reply();
     }
+    (steps, mute)
 }
 
 /// A conversation's messages as the replay has them.
