@@ -89,7 +89,7 @@ impl Gateway {
         let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
-        let keys = ApiKeys::load(store.clone(), clock.clone()).await?;
+        let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
         let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());

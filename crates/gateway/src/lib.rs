@@ -20,6 +20,7 @@ mod demo;
 mod http;
 mod jobs;
 mod keys;
+mod limits;
 mod secrets;
 mod settings;
 mod store;

@@ -10,6 +10,7 @@ pub(crate) mod client_address;
 mod cors;
 mod error;
 mod health;
+mod key_limits;
 mod openai;
 pub(crate) mod request_id;
 mod serve;

@@ -11,6 +11,7 @@ mod endings;
 mod exit;
 mod front;
 mod harness;
+mod keys;
 mod models;
 mod moving;
 mod pool;

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::error::AdminError;
+use crate::clock::parse_timestamp;
 use crate::settings::FieldError;
 
 /// Admin bodies are small; the largest is a patch of all settings.
@@ -94,6 +95,36 @@ impl Members {
         match serde_json::from_value(value) {
             Ok(texts) => Some(texts),
             Err(_) => self.refuse(name, "type", "must be a list of texts"),
+        }
+    }
+
+    /// A number that may be `null`: `Some(None)`.
+    pub(super) fn nullable_number(&mut self, name: &'static str) -> Option<Option<u32>> {
+        let value = self.members.remove(name)?;
+        if value.is_null() {
+            return Some(None);
+        }
+        match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => Some(Some(number)),
+            None => self.refuse(name, "type", "must be a whole number, not negative, or null"),
+        }
+    }
+
+    /// A list of texts that may be `null`: `Some(None)`.
+    pub(super) fn nullable_texts(&mut self, name: &'static str) -> Option<Option<Vec<String>>> {
+        let value = self.members.remove(name)?;
+        match serde_json::from_value(value) {
+            Ok(texts) => Some(texts),
+            Err(_) => self.refuse(name, "type", "must be a list of texts or null"),
+        }
+    }
+
+    /// A time that may be `null`: `Some(None)`. In milliseconds since 1970.
+    pub(super) fn nullable_time(&mut self, name: &'static str) -> Option<Option<i64>> {
+        let Some(text) = self.nullable_text(name)? else { return Some(None) };
+        match parse_timestamp(&text) {
+            Some(time) => Some(Some(time)),
+            None => self.refuse(name, "format", "must be a time as in 2026-03-01T12:00:00Z, or null"),
         }
     }
 

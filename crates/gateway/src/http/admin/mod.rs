@@ -12,6 +12,7 @@ mod identifiers;
 mod keys;
 mod page;
 mod password;
+mod query;
 mod session;
 mod settings;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/accounts/{id}/actions/clear_cooldown", post(accounts::clear_cooldown))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
+        .route("/keys/{id}/actions/rotate", post(keys::rotate))
         .route("/settings", get(settings::show).patch(settings::edit))
         .route("/settings/schema", get(settings::described))
         .route("/settings/reset", post(settings::reset))

@@ -31,7 +31,7 @@ async fn nothing_is_open_without_a_session() {
         assert_eq!(answer.error(), (401, "unauthenticated"), "{method} {path}");
     }
     // An API key opens /v1, never this.
-    let key = fixture.state.keys.create("a", 1).await.unwrap().pop().unwrap().secret;
+    let key = fixture.state.keys.create("a", 1, &KeyTerms::default()).await.unwrap().pop().unwrap().secret;
     let answer = fixture
         .send(fixture.request(Method::GET, "/keys").header("authorization", format!("Bearer {key}")), None)
         .await;
@@ -138,7 +138,7 @@ async fn a_foreign_page_cannot_use_the_session() {
     for headers in refused {
         assert_eq!(fixture.deliver(forged(headers)).await.error(), (403, "csrf"), "{headers:?}");
     }
-    assert_eq!(fixture.state.keys.list(), []);
+    assert_eq!(fixture.state.keys.len(), 0);
     for headers in [&[host, console][..], &[host, console, ("origin", "http://gateway:8000")]] {
         assert_eq!(fixture.deliver(forged(headers)).await.status, 201, "{headers:?}");
     }

@@ -21,6 +21,7 @@ use super::caller::SESSION_COOKIE;
 use super::*;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
+use crate::keys::KeyTerms;
 use crate::secrets::Cipher;
 use crate::store::{Store, Writer};
 
@@ -68,7 +69,7 @@ impl Fixture {
         let cipher = Cipher::load_or_create(path, None).unwrap();
         let claim_file = path.join("claim.hash");
         let state = AdminState {
-            keys: ApiKeys::load(store.clone(), clock.clone()).await.unwrap(),
+            keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
             accounts: AccountPool::load(store, writer, cipher, clock.clone()).await.unwrap(),
             settings,
