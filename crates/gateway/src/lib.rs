@@ -17,6 +17,7 @@ mod chat;
 mod clock;
 mod conversations;
 mod demo;
+mod events;
 mod http;
 mod jobs;
 mod keys;

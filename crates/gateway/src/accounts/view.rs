@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::choose::KNOWN_MODES;
 use super::entry::Entry;
@@ -12,7 +13,7 @@ use super::{AccountError, AccountPool};
 use crate::clock::timestamp;
 
 /// One account in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AccountView {
     pub(crate) id: String,
     pub(crate) label: String,
@@ -32,7 +33,7 @@ pub(crate) struct AccountView {
 }
 
 /// The one state an account is in: `disabled`, `invalid`, `cooling`, `exhausted`, `probation` or `available`, in this order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StateView {
     pub(crate) name: &'static str,
     pub(crate) since: Option<String>,
@@ -42,14 +43,14 @@ pub(crate) struct StateView {
 }
 
 /// A reason code with its figures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Reason {
     pub(crate) code: String,
     pub(crate) params: BTreeMap<&'static str, i64>,
 }
 
 /// A mode's rest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RestView {
     pub(crate) mode: String,
     pub(crate) reason: String,
@@ -59,7 +60,7 @@ pub(crate) struct RestView {
 }
 
 /// What is known of a mode's quota.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct QuotaView {
     pub(crate) mode: String,
     pub(crate) remaining: Option<i64>,
@@ -85,19 +86,26 @@ pub(crate) struct AccountQuery {
 }
 
 /// One window of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AccountPage {
     pub(crate) items: Vec<AccountView>,
     pub(crate) total: usize,
 }
 
 /// Counters over all accounts.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Summary {
     pub(crate) total: u64,
     pub(crate) states: BTreeMap<&'static str, u64>,
     pub(crate) tiers: BTreeMap<String, u64>,
     pub(crate) in_flight: u64,
+}
+
+impl Summary {
+    /// Accounts that can serve at least one mode now.
+    pub(crate) fn able(&self) -> u64 {
+        ["available", "probation"].iter().filter_map(|name| self.states.get(name)).sum()
+    }
 }
 
 impl AccountPool {

@@ -107,6 +107,17 @@ enum Rank {
 }
 
 impl ApiKeys {
+    /// How many keys that are switched on end between two times, and when the first of them does.
+    pub(crate) fn expiring(&self, after: i64, until: i64) -> Option<(u64, i64)> {
+        let keys = self.read();
+        let ends = keys.by_id.values().filter(|entry| entry.key.enabled).filter_map(|entry| entry.key.expires_at);
+        let soon = ends.filter(|end| (after..=until).contains(end));
+        soon.fold(None, |found, end| match found {
+            None => Some((1, end)),
+            Some((count, first)) => Some((count + 1, end.min(first))),
+        })
+    }
+
     /// A window of the keys that match, in order.
     pub(crate) fn list(&self, query: &KeyQuery) -> KeyPage {
         let now = self.shared.clock.now_ms();

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod admin;
+mod admin_access;
 mod bad_input;
 mod conversations;
 mod durability;
 mod endings;
+mod events;
 mod exit;
 mod front;
 mod harness;
@@ -19,8 +21,10 @@ mod probes;
 mod reply;
 mod resting;
 mod rooms;
+mod settings_history;
 mod settings_hot;
 mod smoke;
 mod storage;
 mod streams;
+mod system;
 mod talk;

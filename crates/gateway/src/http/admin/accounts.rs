@@ -5,7 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::AdminState;
 use super::body::Members;
@@ -13,6 +13,7 @@ use super::caller::Caller;
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
 use crate::accounts::{AccountPage, AccountPatch, AccountQuery, AccountView, NewAccount, Summary};
+use crate::admins::Change;
 use crate::settings::FieldError;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -55,7 +56,8 @@ pub(super) async fn add(
     };
     body.finish()?;
     let account = state.accounts.add(new).await?;
-    tracing::info!(admin = caller.session.username, account = account.id, "an admin added an account");
+    state.note(&caller, Change::new("account.create", &account.id).between(&Value::Null, &account)).await;
+    state.events.publish("account.list_changed", "accounts", "", &json!({ "created": account.id }));
     let location = format!("/admin/api/v1/accounts/{}", account.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], [etag(account.version)], Json(account)).into_response())
 }
@@ -84,8 +86,10 @@ pub(super) async fn edit(
         tier: body.nullable_text("tier"),
     };
     body.finish()?;
+    let before = state.accounts.get(&id);
     let account = state.accounts.patch(&id, patch, version).await?;
-    tracing::info!(admin = caller.session.username, account = id, "an admin changed an account");
+    state.note(&caller, Change::new("account.update", &id).between(&before, &account)).await;
+    publish(&state, &account);
     Ok(answer(account))
 }
 
@@ -96,8 +100,10 @@ pub(super) async fn delete(
     id: ResourceId,
 ) -> Result<StatusCode, AdminError> {
     let id = id.of_kind("acc_")?;
+    let before = state.accounts.get(&id);
     state.accounts.delete(&id).await?;
-    tracing::info!(admin = caller.session.username, account = id, "an admin deleted an account");
+    state.note(&caller, Change::new("account.delete", &id).between(&before, &Value::Null)).await;
+    state.events.publish("account.list_changed", "accounts", "", &json!({ "deleted": id }));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -108,9 +114,17 @@ pub(super) async fn clear_cooldown(
     id: ResourceId,
 ) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
+    let before = state.accounts.get(&id);
     let account = state.accounts.clear_cooldown(&id).await?;
-    tracing::info!(admin = caller.session.username, account = id, "an admin ended an account's rest");
+    state.note(&caller, Change::new("account.clear_cooldown", &id).between(&before, &account)).await;
+    publish(&state, &account);
     Ok(answer(account))
+}
+
+/// Tells the consoles how an account is now.
+fn publish(state: &AdminState, account: &AccountView) {
+    let data = json!({ "id": account.id, "version": account.version, "patch": account });
+    state.events.publish("account", "accounts", &account.id, &data);
 }
 
 fn answer(account: AccountView) -> Response {

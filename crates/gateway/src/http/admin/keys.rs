@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::AdminState;
 use super::body::Members;
@@ -12,6 +13,7 @@ use super::caller::Caller;
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
 use super::query::Parameters;
+use crate::admins::Change;
 use crate::clock::timestamp;
 use crate::keys::{KeyLimits, KeyOrder, KeyPatch, KeyQuery, KeyReasoning, KeyState, KeyTerms, KeyView, NewKey};
 
@@ -114,8 +116,17 @@ pub(super) async fn create(
     };
     body.finish()?;
     let new = state.keys.create(&name, count, &terms).await?;
-    tracing::info!(admin = caller.session.username, count = new.len(), "an admin made API keys");
     let keys = NewKeys { keys: new.into_iter().map(NewKeyBody::from).collect() };
+    let ids: Vec<&str> = keys.keys.iter().map(|key| key.shown.id.as_str()).collect();
+    let change = match keys.keys.as_slice() {
+        [one] => Change::new("key.create", &one.shown.id).between(&Value::Null, &one.shown),
+        many => {
+            let after = json!({ "ids": ids, "first": many.first().map(|key| &key.shown) });
+            Change { action: "key.create", subject: None, before: Value::Null, after }
+        }
+    };
+    state.note(&caller, change).await;
+    state.events.publish("key.list_changed", "keys", "", &json!({ "created": ids }));
     Ok((StatusCode::CREATED, Json(keys)).into_response())
 }
 
@@ -147,8 +158,11 @@ pub(super) async fn edit(
         models: body.nullable_texts("models"),
     };
     body.finish()?;
+    let before = state.keys.get(&id).map(KeyBody::from);
     let key = state.keys.patch(&id, patch, version).await?;
-    tracing::info!(admin = caller.session.username, key = id, "an admin changed an API key");
+    let after = KeyBody::from(key.clone());
+    state.note(&caller, Change::new("key.update", &id).between(&before, &after)).await;
+    publish(&state, &after);
     Ok(answer(key))
 }
 
@@ -164,9 +178,11 @@ pub(super) async fn rotate(
     let version = if_match_number(&headers)?;
     let grace_s = i64::try_from(body.count("grace_s").unwrap_or(GRACE_S)).unwrap_or(i64::MAX);
     body.finish()?;
-    let new = state.keys.rotate(&id, grace_s, version).await?;
-    tracing::info!(admin = caller.session.username, key = id, "an admin gave an API key a new secret");
-    Ok(([etag(new.key.version)], Json(NewKeyBody::from(new))).into_response())
+    let before = state.keys.get(&id).map(KeyBody::from);
+    let new = NewKeyBody::from(state.keys.rotate(&id, grace_s, version).await?);
+    state.note(&caller, Change::new("key.rotate", &id).between(&before, &new.shown)).await;
+    publish(&state, &new.shown);
+    Ok(([etag(new.shown.version)], Json(new)).into_response())
 }
 
 /// `DELETE /keys/{id}`
@@ -177,8 +193,9 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, AdminError> {
     let id = id.of_kind("key_")?;
-    state.keys.delete(&id, if_match_number(&headers)?).await?;
-    tracing::info!(admin = caller.session.username, key = id, "an admin deleted an API key");
+    let before = KeyBody::from(state.keys.delete(&id, if_match_number(&headers)?).await?);
+    state.note(&caller, Change::new("key.delete", &id).between(&before, &Value::Null)).await;
+    state.events.publish("key.list_changed", "keys", "", &json!({ "deleted": id }));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -191,6 +208,12 @@ fn reasoning(body: &mut Members) -> Option<Option<KeyReasoning>> {
             body.refuse("reasoning", "choice", format!("must be null or one of {}", names.join(", ")))
         }
     }
+}
+
+/// Tells the consoles how a key is now.
+fn publish(state: &AdminState, key: &KeyBody) {
+    let data = json!({ "id": key.id, "version": key.version, "patch": key });
+    state.events.publish("key", "keys", &key.id, &data);
 }
 
 fn answer(key: KeyView) -> Response {

@@ -1,17 +1,79 @@
-//! `/settings`: the hot configuration.
+//! `/settings`: the hot configuration, what it was, and trying things out before they are saved.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::AdminState;
 use super::body::{JsonBody, Members};
 use super::caller::Caller;
 use super::error::AdminError;
-use super::identifiers::{etag, if_match};
-use crate::settings::{SettingsError, SettingsHandle, schema};
+use super::identifiers::{ResourceId, etag, if_match};
+use super::query::Parameters;
+use crate::admins::Change;
+use crate::clock::timestamp;
+use crate::settings::{Schema, SettingChange, SettingsHandle, WebAddress, schema};
+
+/// Changes in the history that are shown.
+const SHOWN: usize = 50;
+
+/// The values in force.
+#[derive(Serialize)]
+pub(super) struct SettingsBody {
+    /// Secrets are masked.
+    values: Map<String, Value>,
+    /// What `If-Match` has to hold.
+    version: String,
+    defaults: Map<String, Value>,
+}
+
+/// One change of the settings.
+#[derive(Serialize)]
+pub(super) struct HistoryBody {
+    id: String,
+    at: String,
+    /// An admin, a token, `file` for a hand edit, `start` for the beginning.
+    actor: String,
+    changes: Vec<SettingChange>,
+}
+
+/// Changes of the settings, newest first.
+#[derive(Serialize)]
+pub(super) struct HistoryList {
+    items: Vec<HistoryBody>,
+}
+
+/// What a way out is like.
+#[derive(Serialize)]
+pub(super) struct ProxyTest {
+    /// Whether requests reach the upstream and are not refused for where they come from.
+    ok: bool,
+    /// `reachable`, or what stood in the way: `exit_unreachable`, `challenge`, `anti_bot`, …
+    outcome: &'static str,
+    /// The address that the upstream sees, where it tells.
+    exit_address: Option<String>,
+    latency_ms: Option<u64>,
+    /// What the upstream answered to a call without an account.
+    status: Option<u16>,
+    message: Option<String>,
+}
+
+/// Where the public address leads.
+#[derive(Serialize)]
+pub(super) struct PublicUrlTest {
+    ok: bool,
+    /// `this_gateway`, `something_else`, `unreachable`.
+    outcome: &'static str,
+    base_url: String,
+    latency_ms: Option<u64>,
+    status: Option<u16>,
+    message: Option<String>,
+    /// `loopback`: only this machine reaches it; `plain_http`: keys would travel readable.
+    warnings: Vec<&'static str>,
+}
 
 /// `GET /settings`: values in force (secrets masked), their version, and the defaults.
 pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Response {
@@ -19,8 +81,8 @@ pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Response
 }
 
 /// `GET /settings/schema`: what each setting is, in both languages.
-pub(super) async fn described(_: Caller) -> Json<Value> {
-    Json(json!({ "settings": schema() }))
+pub(super) async fn described(_: Caller) -> Json<Schema> {
+    Json(schema())
 }
 
 /// `PATCH /settings`: a JSON merge patch. Two people who edit at once must notice, so the version seen is required.
@@ -35,8 +97,9 @@ pub(super) async fn edit(
         return Err(AdminError::new(StatusCode::PRECONDITION_REQUIRED, "precondition_required", message));
     }
     let version = if_match(&headers)?;
-    change(&state.settings, move |settings| settings.patch(&patch, version.as_deref()).map(drop)).await?;
-    tracing::info!(admin = caller.session.username, "an admin changed settings");
+    let work = move |settings: &SettingsHandle| settings.patch(&patch, version.as_deref()).map(drop);
+    let changes = state.history.change(caller.name(), work).await?;
+    note(&state, &caller, "settings.update", &changes).await;
     Ok(shown(&state.settings))
 }
 
@@ -53,22 +116,124 @@ pub(super) async fn reset(
         None => body.refuse("keys", "required", "must name the settings to reset").unwrap_or_default(),
     };
     body.finish()?;
-    change(&state.settings, move |settings| settings.reset(&names, version.as_deref()).map(drop)).await?;
-    tracing::info!(admin = caller.session.username, "an admin reset settings");
+    let work = move |settings: &SettingsHandle| settings.reset(&names, version.as_deref()).map(drop);
+    let changes = state.history.change(caller.name(), work).await?;
+    note(&state, &caller, "settings.reset", &changes).await;
     Ok(shown(&state.settings))
 }
 
-/// Settings wait for the disk, which must not hold up other requests.
-async fn change(
-    settings: &SettingsHandle,
-    work: impl FnOnce(&SettingsHandle) -> Result<(), SettingsError> + Send + 'static,
-) -> Result<(), AdminError> {
-    let settings = settings.clone();
-    tokio::task::spawn_blocking(move || work(&settings)).await.map_err(AdminError::internal)?.map_err(AdminError::from)
+/// `POST /settings/validate`: whether a merge patch would be accepted.
+pub(super) async fn validate(
+    State(state): State<AdminState>,
+    _: Caller,
+    JsonBody(patch): JsonBody,
+) -> Result<StatusCode, AdminError> {
+    state.settings.with(&patch)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /settings/history`: the last changes, newest first.
+pub(super) async fn history(
+    State(state): State<AdminState>,
+    _: Caller,
+    mut parameters: Parameters,
+) -> Result<Json<HistoryList>, AdminError> {
+    let limit = parameters.number("limit", 1..=200, SHOWN);
+    parameters.finish()?;
+    let entries = state.history.list(limit).await?;
+    let items = entries.into_iter().map(|entry| HistoryBody {
+        id: entry.id,
+        at: timestamp(entry.at),
+        actor: entry.actor,
+        changes: entry.changes,
+    });
+    Ok(Json(HistoryList { items: items.collect() }))
+}
+
+/// `POST /settings/history/{id}/actions/revert`: the settings as they were after that change.
+pub(super) async fn revert(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+    headers: HeaderMap,
+) -> Result<Response, AdminError> {
+    let id = id.of_kind("set_")?;
+    let changes = state.history.revert(caller.name(), &id, if_match(&headers)?).await?;
+    note(&state, &caller, "settings.revert", &changes).await;
+    Ok(shown(&state.settings))
+}
+
+/// `POST /settings/test/proxy`: goes out under the settings with the body laid over them, before they are saved.
+pub(super) async fn test_proxy(
+    State(state): State<AdminState>,
+    _: Caller,
+    JsonBody(patch): JsonBody,
+) -> Result<Json<ProxyTest>, AdminError> {
+    let settings = state.settings.with(&patch)?;
+    let probe = state.upstream.probe_exit(&settings).await;
+    Ok(Json(ProxyTest {
+        ok: probe.ok,
+        outcome: probe.outcome,
+        exit_address: probe.exit_address,
+        latency_ms: probe.latency_ms,
+        status: probe.status,
+        message: probe.message,
+    }))
+}
+
+/// `POST /settings/test/public_url`: whether `base_url`, with the body laid over the settings, leads to this gateway.
+pub(super) async fn test_public_url(
+    State(state): State<AdminState>,
+    _: Caller,
+    JsonBody(patch): JsonBody,
+) -> Result<Json<PublicUrlTest>, AdminError> {
+    let base_url = state.settings.with(&patch)?.base_url;
+    let Some(address) = WebAddress::parse(&base_url) else {
+        return Err(AdminError::field("/base_url", "required", "must be set, or given to be tried"));
+    };
+    let host = address.authority.rsplit_once(':').map_or(address.authority, |(host, _)| host).trim_matches(['[', ']']);
+    let is_loopback =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|host| host.is_loopback());
+    let mut warnings = Vec::new();
+    if is_loopback {
+        warnings.push("loopback");
+    } else if address.scheme.eq_ignore_ascii_case("http") {
+        warnings.push("plain_http");
+    }
+    let probe = state.upstream.probe_address(&base_url).await;
+    Ok(Json(PublicUrlTest {
+        ok: probe.ok,
+        outcome: probe.outcome,
+        latency_ms: probe.latency_ms,
+        status: probe.status,
+        message: probe.message,
+        warnings,
+        base_url,
+    }))
+}
+
+async fn note(state: &AdminState, caller: &Caller, action: &'static str, changes: &[SettingChange]) {
+    if !changes.is_empty() {
+        state.note(caller, settings_change(action, changes)).await;
+    }
+}
+
+/// A change of the settings as the audit trail has it.
+pub(crate) fn settings_change(action: &'static str, changes: &[SettingChange]) -> Change {
+    let side = |value: fn(&SettingChange) -> &Value| {
+        let members = changes.iter().map(|change| (change.name.clone(), value(change).clone()));
+        Value::Object(members.collect())
+    };
+    Change { action, subject: None, before: side(|change| &change.before), after: side(|change| &change.after) }
 }
 
 fn shown(settings: &SettingsHandle) -> Response {
     let (values, version) = settings.shown();
-    let body = json!({ "values": values, "version": version, "defaults": SettingsHandle::defaults() });
-    ([etag(&version)], Json(body)).into_response()
+    let etag = etag(&version);
+    ([etag], Json(SettingsBody { values, version, defaults: SettingsHandle::defaults() })).into_response()
+}
+
+/// What a stream is told when the settings have changed.
+pub(crate) fn settings_event(version: &str) -> Value {
+    json!({ "version": version })
 }
