@@ -301,7 +301,8 @@ fn admin_state(
 
 fn admin_router(state: AdminState) -> Router {
     Router::new()
-        .nest("/admin/api/v1", admin::router(state))
+        .nest("/admin/api/v1", admin::router(state.clone()))
+        .nest("/admin/api", admin::compatible_router(state))
         .route("/admin", get(admin::page))
         .route("/admin/{*path}", get(admin::page))
 }

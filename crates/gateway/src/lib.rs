@@ -33,3 +33,9 @@ pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedS
 pub use clock::Clock;
 pub use demo::run_demo;
 pub use telemetry::Logging;
+
+/// The OpenAPI document of the admin API and of `/v1`, as JSON.
+#[must_use]
+pub fn openapi_document() -> &'static str {
+    http::openapi::text()
+}

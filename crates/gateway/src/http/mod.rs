@@ -8,10 +8,12 @@ mod body;
 mod caller;
 pub(crate) mod client_address;
 mod cors;
+mod described;
 mod error;
 mod health;
 mod key_limits;
 mod openai;
+pub(crate) mod openapi;
 pub(crate) mod request_id;
 mod serve;
 

@@ -1,8 +1,11 @@
 //! Keys as they are shown: one, or a window of all that match.
 
 use std::cmp::Ordering;
+use std::ops::Bound;
 
-use super::{ApiKeys, Entry, KeyLimits, KeyReasoning};
+use memchr::memmem::Finder;
+
+use super::{ApiKeys, Entry, KeyLimits, KeyReasoning, Keys};
 
 /// A key as it is shown: never with its secret. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,11 +102,23 @@ pub(crate) struct KeyPage {
     pub(crate) total: usize,
 }
 
+/// What is looked for; made once for all keys.
+struct Words<'a> {
+    finder: Finder<'static>,
+    id: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn new(words: &'a str) -> Self {
+        Self { finder: Finder::new(&words.to_lowercase()).into_owned(), id: words }
+    }
+}
+
 /// What a key is ordered by.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+enum Rank<'a> {
     Number(i64),
-    Text(String),
+    Text(&'a str),
 }
 
 impl ApiKeys {
@@ -122,32 +137,41 @@ impl ApiKeys {
     pub(crate) fn list(&self, query: &KeyQuery) -> KeyPage {
         let now = self.shared.clock.now_ms();
         let keys = self.read();
-        let after = query.after.as_deref();
-        let made_after = || keys.by_id.values().filter(|entry| after.is_none_or(|after| entry.key.id.as_str() > after));
-        if query.states.is_empty() && query.q.is_none() && query.order == KeyOrder::CreatedAt && after.is_none() {
-            // The order they are in anyway: only the window is looked at.
-            let window = |entries: &mut dyn Iterator<Item = &Entry>| -> Vec<KeyView> {
-                entries.skip(query.offset).take(query.limit).map(|entry| entry.view(now)).collect()
-            };
-            let items = if query.is_descending {
-                window(&mut keys.by_id.values().rev())
-            } else {
-                window(&mut keys.by_id.values())
-            };
+        let is_whole = query.states.is_empty() && query.q.is_none() && query.after.is_none();
+        if is_whole && let Some(items) = keys.window(query, now) {
             return KeyPage { items, total: keys.by_id.len() };
         }
-        let words = query.q.as_deref().map(|words| words.trim().to_lowercase());
-        let matching = made_after().filter(|entry| entry.matches(&query.states, words.as_deref(), now));
-        let mut found: Vec<(Rank, &Entry)> = matching.map(|entry| (entry.rank(query.order, now), entry)).collect();
+        let words = query.q.as_deref().map(|words| Words::new(words.trim()));
+        let after = query.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let made_after = keys.by_id.range::<str, _>((after, Bound::Unbounded)).map(|(_, entry)| entry);
+        let matching = made_after.filter(|entry| entry.matches(&query.states, words.as_ref(), now));
+        let mut found: Vec<(Rank<'_>, &Entry)> = matching.map(|entry| (entry.rank(query.order, now), entry)).collect();
         let total = found.len();
         let end = query.offset.saturating_add(query.limit).min(total);
-        let compare = |left: &(Rank, &Entry), right: &(Rank, &Entry)| {
+        let compare = |left: &(Rank<'_>, &Entry), right: &(Rank<'_>, &Entry)| {
             let ordering = left.0.cmp(&right.0).then_with(|| left.1.key.id.cmp(&right.1.key.id));
             if query.is_descending { ordering.reverse() } else { ordering }
         };
         sort_first(&mut found, end, compare);
         let window = found[..end].iter().skip(query.offset);
         KeyPage { items: window.map(|(_, entry)| entry.view(now)).collect(), total }
+    }
+}
+
+impl Keys {
+    /// A window of all keys in an order that they are kept in: nothing else is looked at.
+    fn window(&self, query: &KeyQuery, now: i64) -> Option<Vec<KeyView>> {
+        let take = |entries: &mut dyn Iterator<Item = &Entry>| -> Vec<KeyView> {
+            entries.skip(query.offset).take(query.limit).map(|entry| entry.view(now)).collect()
+        };
+        let named = |(_, id): &(String, String)| self.by_id.get(id);
+        Some(match (query.order, query.is_descending) {
+            (KeyOrder::CreatedAt, false) => take(&mut self.by_id.values()),
+            (KeyOrder::CreatedAt, true) => take(&mut self.by_id.values().rev()),
+            (KeyOrder::Name, false) => take(&mut self.by_name.iter().filter_map(named)),
+            (KeyOrder::Name, true) => take(&mut self.by_name.iter().rev().filter_map(named)),
+            _ => return None,
+        })
     }
 }
 
@@ -194,19 +218,15 @@ impl Entry {
         }
     }
 
-    fn matches(&self, states: &[KeyState], words: Option<&str>, now: i64) -> bool {
+    fn matches(&self, states: &[KeyState], words: Option<&Words<'_>>, now: i64) -> bool {
         (states.is_empty() || states.contains(&self.state(now)))
-            && words.is_none_or(|words| {
-                self.key.name.to_lowercase().contains(words)
-                    || self.row.preview.to_lowercase().contains(words)
-                    || self.key.id == words
-            })
+            && words.is_none_or(|words| words.finder.find(self.folded.as_bytes()).is_some() || self.key.id == words.id)
     }
 
-    fn rank(&self, order: KeyOrder, now: i64) -> Rank {
+    fn rank(&self, order: KeyOrder, now: i64) -> Rank<'_> {
         match order {
             KeyOrder::CreatedAt => Rank::Number(0),
-            KeyOrder::Name => Rank::Text(self.key.name.to_lowercase()),
+            KeyOrder::Name => Rank::Text(&self.folded),
             KeyOrder::LastUsedAt => Rank::Number(self.key.meter.usage(now).last_used_at.unwrap_or(0)),
             KeyOrder::ExpiresAt => Rank::Number(self.key.expires_at.unwrap_or(i64::MAX)),
             KeyOrder::RequestsToday => Rank::Number(self.key.meter.usage(now).today),

@@ -9,7 +9,7 @@ mod list;
 mod meter;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub(crate) struct ApiKey {
 }
 
 /// How reasoning reaches a key's clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyReasoning {
     /// In the content, between `<think>` and `</think>`.
@@ -107,6 +107,8 @@ struct Shared {
 struct Keys {
     /// Ids sort by the time the key was made.
     by_id: BTreeMap<String, Entry>,
+    /// Folded name, and id.
+    by_name: BTreeSet<(String, String)>,
     by_hash: HashMap<String, Secret>,
 }
 
@@ -121,6 +123,8 @@ struct Entry {
     /// As stored, but for what the key has done.
     row: ApiKeyRow,
     key: Arc<ApiKey>,
+    /// Name and shown secret in small letters, by which it is sorted and found.
+    folded: String,
 }
 
 impl ApiKeys {
@@ -226,11 +230,15 @@ impl Keys {
             self.by_hash.insert(previous.clone(), Secret { key: Arc::clone(&key), until: row.previous_until });
         }
         self.by_hash.insert(row.secret_hash.clone(), Secret { key: Arc::clone(&key), until: None });
-        self.by_id.insert(row.id.clone(), Entry { row, key });
+        // A line break sorts before all that a name may hold.
+        let folded = format!("{}\n{}", row.name, row.preview).to_lowercase();
+        self.by_name.insert((folded.clone(), row.id.clone()));
+        self.by_id.insert(row.id.clone(), Entry { row, key, folded });
     }
 
     fn remove(&mut self, id: &str) -> Option<Entry> {
         let entry = self.by_id.remove(id)?;
+        self.by_name.remove(&(entry.folded.clone(), id.to_owned()));
         self.by_hash.remove(&entry.row.secret_hash);
         if let Some(previous) = &entry.row.previous_hash {
             self.by_hash.remove(previous);

@@ -6,6 +6,8 @@
 mod admin;
 mod admin_access;
 mod bad_input;
+mod compat;
+mod contract;
 mod conversations;
 mod durability;
 mod endings;

@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::Caller;
@@ -14,13 +15,13 @@ use crate::clock::timestamp;
 const SOON_MS: i64 = 7 * 86_400_000;
 
 /// What needs a person.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionList {
     items: Vec<AttentionItem>,
 }
 
 /// One thing that does.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
     /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
     /// `records_dropped`, `keys_expiring`.
@@ -37,6 +38,13 @@ pub(super) struct AttentionItem {
 }
 
 /// `GET /attention`
+#[utoipa::path(
+    get,
+    path = "/attention",
+    operation_id = "attention_list",
+    tag = "system",
+    responses((status = 200, description = "What needs a person, worst first.", body = AttentionList)),
+)]
 pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Json<AttentionList> {
     Json(attention(&state).await)
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::Caller;
@@ -12,7 +13,7 @@ use crate::admins::AuditEntry;
 use crate::store::audit_trail::AuditQuery;
 
 /// A window of the audit trail, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AuditList {
     items: Vec<AuditEntry>,
     /// `before=` of the next, older window; `null` at the end.
@@ -22,6 +23,21 @@ pub(super) struct AuditList {
 }
 
 /// `GET /audit?actor=&action=&subject=&before=&after=&limit=`
+#[utoipa::path(
+    get,
+    path = "/audit",
+    operation_id = "audit_list",
+    tag = "system",
+    params(
+        ("actor" = Option<String>, Query, description = "An admin or a token, by name."),
+        ("action" = Option<String>, Query, description = "What was done (`key.update`), or to what kind of thing (`key`)."),
+        ("subject" = Option<String>, Query, description = "The id of the thing."),
+        ("before" = Option<String>, Query, description = "Only what is older than this entry."),
+        ("after" = Option<String>, Query, description = "Only what is newer than this entry."),
+        ("limit" = Option<u32>, Query, description = "Items of the answer; 50 unless given.", minimum = 1, maximum = 500),
+    ),
+    responses((status = 200, description = "A window of the audit trail, newest first.", body = AuditList)),
+)]
 pub(super) async fn list(
     State(state): State<AdminState>,
     _: Caller,

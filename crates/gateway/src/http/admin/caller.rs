@@ -34,6 +34,14 @@ enum Who {
 }
 
 impl Caller {
+    pub(super) fn person(session: Session, actor: Actor) -> Self {
+        Self { who: Who::Session(session), actor }
+    }
+
+    pub(super) fn token(id: String, actor: Actor) -> Self {
+        Self { who: Who::Token(id), actor }
+    }
+
     /// What the audit trail says of them.
     pub(crate) fn actor(&self) -> &Actor {
         &self.actor
@@ -90,14 +98,15 @@ impl FromRequestParts<AdminState> for Caller {
             if let Some(rate) = parts.extensions.get::<SharedRate>() {
                 rate.set(token.rate);
             }
-            return Ok(Self { actor: actor(ActorKind::Token, token.name, parts), who: Who::Token(token.id) });
+            return Ok(Self::token(token.id, actor(ActorKind::Token, token.name, parts)));
         }
         let secret = session_secret(&parts.headers).ok_or_else(unauthenticated)?;
         let session = open_session(&state.admins, secret)?;
         if !is_read {
             check_not_forged(&parts.headers, &state.settings.current())?;
         }
-        Ok(Self { actor: actor(ActorKind::Session, session.username.clone(), parts), who: Who::Session(session) })
+        let actor = actor(ActorKind::Session, session.username.clone(), parts);
+        Ok(Self::person(session, actor))
     }
 }
 

@@ -8,12 +8,21 @@ use http::{HeaderMap, StatusCode};
 use super::AdminState;
 use super::body::Members;
 use super::caller::check_origin;
+use super::described::ClaimRequest;
 use super::error::AdminError;
 use super::session::opening_cookie;
 use crate::admins::{Actor, ActorKind, Browser, Change, Claim};
 use crate::http::request_id::RequestId;
 
 /// `POST /claim`. Signs in, too: name and password were just given.
+#[utoipa::path(
+    post,
+    path = "/claim",
+    operation_id = "claim_claim",
+    tag = "session",
+    request_body = ClaimRequest,
+    responses((status = 204, description = "The gateway is claimed and the caller signed in.")),
+)]
 pub(super) async fn claim(
     State(state): State<AdminState>,
     browser: Browser,

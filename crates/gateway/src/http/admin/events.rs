@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
+use super::described::{AdminErrorBody, TopicsRequest};
 use super::error::AdminError;
 use super::query::Parameters;
 use crate::admins::Admins;
@@ -42,6 +43,17 @@ struct Stream {
 }
 
 /// `GET /events?topics=`: all topics without the parameter. `Last-Event-ID` goes on where a stream broke off.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "events_stream",
+    tag = "events",
+    params(
+        ("topics" = Option<String>, Query, description = "Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`; all unless given."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen."),
+    ),
+    responses((status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"), (status = 503, description = "There are as many streams as there may be.", body = AdminErrorBody)),
+)]
 pub(super) async fn stream(
     State(state): State<AdminState>,
     caller: Caller,
@@ -85,6 +97,17 @@ pub(super) async fn stream(
 }
 
 /// `PUT /events/{stream}/topics`: other topics for a stream that goes on.
+#[utoipa::path(
+    put,
+    path = "/events/{stream}/topics",
+    operation_id = "events_set_topics",
+    tag = "events",
+    params(
+        ("stream" = String, Path, description = "The stream, as its first event names it."),
+    ),
+    request_body = TopicsRequest,
+    responses((status = 204, description = "The stream has other topics.")),
+)]
 pub(super) async fn set_topics(
     State(state): State<AdminState>,
     _: Caller,

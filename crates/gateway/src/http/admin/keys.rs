@@ -6,10 +6,12 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
+use super::described::{KeyPatchRequest, KeyRequest, RotateRequest};
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
 use super::query::Parameters;
@@ -21,7 +23,7 @@ use crate::keys::{KeyLimits, KeyOrder, KeyPatch, KeyQuery, KeyReasoning, KeyStat
 const GRACE_S: usize = 86_400;
 
 /// A key without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct KeyBody {
     id: String,
     name: String,
@@ -52,7 +54,7 @@ pub(super) struct KeyBody {
 }
 
 /// A key with the only copy of its secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct NewKeyBody {
     #[serde(flatten)]
     shown: KeyBody,
@@ -61,13 +63,13 @@ pub(super) struct NewKeyBody {
 }
 
 /// Keys just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct NewKeys {
     keys: Vec<NewKeyBody>,
 }
 
 /// A window of the keys.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct KeyList {
     items: Vec<KeyBody>,
     /// How many match.
@@ -75,6 +77,21 @@ pub(super) struct KeyList {
 }
 
 /// `GET /keys?state=&q=&sort=&after=&offset=&limit=`: oldest first unless `sort` says otherwise.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    operation_id = "keys_list",
+    tag = "keys",
+    params(
+        ("state" = Option<String>, Query, description = "Any of these, separated by commas: `disabled`, `expired`, `exhausted`, `enabled`."),
+        ("q" = Option<String>, Query, description = "Part of a name or of the shown secret, or an id."),
+        ("sort" = Option<String>, Query, description = "`created_at`, `name`, `last_used_at`, `expires_at`, `requests_today` or `requests_total`; `-` in front for descending."),
+        ("after" = Option<String>, Query, description = "Only keys made after this one."),
+        ("offset" = Option<u32>, Query, description = "Items to skip.", minimum = 0, maximum = 1000000000),
+        ("limit" = Option<u32>, Query, description = "Items of the answer; 50 unless given.", minimum = 1, maximum = 500),
+    ),
+    responses((status = 200, description = "A window of the keys that match.", body = KeyList)),
+)]
 pub(super) async fn list(
     State(state): State<AdminState>,
     _: Caller,
@@ -97,6 +114,14 @@ pub(super) async fn list(
 }
 
 /// `POST /keys`: one key, or `count` numbered ones.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    operation_id = "keys_create",
+    tag = "keys",
+    request_body = KeyRequest,
+    responses((status = 201, description = "The keys, with the only copies of their secrets.", body = NewKeys)),
+)]
 pub(super) async fn create(
     State(state): State<AdminState>,
     caller: Caller,
@@ -131,6 +156,16 @@ pub(super) async fn create(
 }
 
 /// `GET /keys/{id}`
+#[utoipa::path(
+    get,
+    path = "/keys/{id}",
+    operation_id = "keys_show",
+    tag = "keys",
+    params(
+        ("id" = String, Path, description = "The key.", example = "key_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses((status = 200, description = "The key.", body = KeyBody, headers(("ETag" = String)))),
+)]
 pub(super) async fn show(State(state): State<AdminState>, _: Caller, id: ResourceId) -> Result<Response, AdminError> {
     let id = id.of_kind("key_")?;
     let key = state.keys.get(&id).ok_or_else(|| AdminError::not_found("there is no such key"))?;
@@ -138,6 +173,18 @@ pub(super) async fn show(State(state): State<AdminState>, _: Caller, id: Resourc
 }
 
 /// `PATCH /keys/{id}`: what the body names; `null` takes a limit away.
+#[utoipa::path(
+    patch,
+    path = "/keys/{id}",
+    operation_id = "keys_edit",
+    tag = "keys",
+    params(
+        ("id" = String, Path, description = "The key.", example = "key_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+        ("If-Match" = Option<String>, Header, description = "The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    request_body = KeyPatchRequest,
+    responses((status = 200, description = "The key as it is now.", body = KeyBody, headers(("ETag" = String)))),
+)]
 pub(super) async fn edit(
     State(state): State<AdminState>,
     caller: Caller,
@@ -167,6 +214,18 @@ pub(super) async fn edit(
 }
 
 /// `POST /keys/{id}/actions/rotate`: a new secret; the present one is accepted for `grace_s` seconds more.
+#[utoipa::path(
+    post,
+    path = "/keys/{id}/actions/rotate",
+    operation_id = "keys_rotate",
+    tag = "keys",
+    params(
+        ("id" = String, Path, description = "The key.", example = "key_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+        ("If-Match" = Option<String>, Header, description = "The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    request_body = RotateRequest,
+    responses((status = 200, description = "The key, with the only copy of its new secret.", body = NewKeyBody, headers(("ETag" = String)))),
+)]
 pub(super) async fn rotate(
     State(state): State<AdminState>,
     caller: Caller,
@@ -186,6 +245,17 @@ pub(super) async fn rotate(
 }
 
 /// `DELETE /keys/{id}`
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    operation_id = "keys_delete",
+    tag = "keys",
+    params(
+        ("id" = String, Path, description = "The key.", example = "key_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+        ("If-Match" = Option<String>, Header, description = "The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    responses((status = 204, description = "The key is deleted.")),
+)]
 pub(super) async fn delete(
     State(state): State<AdminState>,
     caller: Caller,

@@ -9,6 +9,8 @@ mod audit;
 mod body;
 mod caller;
 mod claim;
+mod compat;
+mod described;
 mod error;
 mod events;
 mod identifiers;
@@ -28,7 +30,9 @@ mod tokens;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{any, delete, get, post, put};
+use axum::routing::{any, get};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Change, Trail};
@@ -41,7 +45,8 @@ use crate::upstream::{ExitBreaker, Upstream};
 
 use caller::Caller;
 
-pub(crate) use caller::is_signed_in;
+pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
+pub(crate) use compat::router as compatible_router;
 pub(crate) use live::tell_consoles;
 pub(crate) use page::page;
 pub(crate) use settings::{settings_change, settings_event};
@@ -72,38 +77,45 @@ impl AdminState {
     }
 }
 
+/// All routes with their descriptions, relative to where they are mounted.
+pub(super) fn routes() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default()
+        .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(claim::claim))
+        .routes(routes!(password::change))
+        .routes(routes!(sessions::list, sessions::delete_others))
+        .routes(routes!(sessions::delete))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::show, tokens::delete))
+        .routes(routes!(audit::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(events::set_topics))
+        .routes(routes!(accounts::list, accounts::add))
+        .routes(routes!(accounts::summary))
+        .routes(routes!(accounts::show, accounts::edit, accounts::delete))
+        .routes(routes!(accounts::clear_cooldown))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::edit, keys::delete))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(settings::show, settings::edit))
+        .routes(routes!(settings::described))
+        .routes(routes!(settings::reset))
+        .routes(routes!(settings::validate))
+        .routes(routes!(settings::history))
+        .routes(routes!(settings::revert))
+        .routes(routes!(settings::test_proxy))
+        .routes(routes!(settings::test_public_url))
+        .routes(routes!(system::show))
+        .routes(routes!(system::health))
+        .routes(routes!(attention::list))
+        .routes(routes!(search::search))
+}
+
 /// All routes, relative to where they are mounted.
 pub(crate) fn router(state: AdminState) -> Router {
-    Router::new()
-        .route("/session", get(session::show).post(session::sign_in).delete(session::sign_out))
-        .route("/claim", post(claim::claim))
-        .route("/me/password", put(password::change))
-        .route("/sessions", get(sessions::list).delete(sessions::delete_others))
-        .route("/sessions/{id}", delete(sessions::delete))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{id}", get(tokens::show).delete(tokens::delete))
-        .route("/audit", get(audit::list))
-        .route("/events", get(events::stream))
-        .route("/events/{stream}/topics", put(events::set_topics))
-        .route("/accounts", get(accounts::list).post(accounts::add))
-        .route("/accounts/summary", get(accounts::summary))
-        .route("/accounts/{id}", get(accounts::show).patch(accounts::edit).delete(accounts::delete))
-        .route("/accounts/{id}/actions/clear_cooldown", post(accounts::clear_cooldown))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
-        .route("/keys/{id}/actions/rotate", post(keys::rotate))
-        .route("/settings", get(settings::show).patch(settings::edit))
-        .route("/settings/schema", get(settings::described))
-        .route("/settings/reset", post(settings::reset))
-        .route("/settings/validate", post(settings::validate))
-        .route("/settings/history", get(settings::history))
-        .route("/settings/history/{id}/actions/revert", post(settings::revert))
-        .route("/settings/test/proxy", post(settings::test_proxy))
-        .route("/settings/test/public_url", post(settings::test_public_url))
-        .route("/system", get(system::show))
-        .route("/system/health", get(system::health))
-        .route("/attention", get(attention::list))
-        .route("/search", get(search::search))
+    let (routes, _) = routes().split_for_parts();
+    routes
+        .route("/openapi.json", get(crate::http::openapi::show))
         // Routes, not only a fallback: beside a console that takes every path below `/admin`, fallbacks are never asked.
         .route("/", any(error::unknown_route))
         .route("/{*path}", any(error::unknown_route))

@@ -6,10 +6,19 @@ use http::StatusCode;
 use super::AdminState;
 use super::body::Members;
 use super::caller::Person;
+use super::described::PasswordRequest;
 use super::error::AdminError;
 use crate::admins::{AdminsError, Browser, Change};
 
 /// Replaces the caller's password and ends their other sessions.
+#[utoipa::path(
+    put,
+    path = "/me/password",
+    operation_id = "password_change",
+    tag = "session",
+    request_body = PasswordRequest,
+    responses((status = 204, description = "The password is changed; other sessions have ended.")),
+)]
 pub(super) async fn change(
     State(state): State<AdminState>,
     browser: Browser,

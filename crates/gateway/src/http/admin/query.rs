@@ -13,6 +13,9 @@ pub(super) const DEFAULT_LIMIT: usize = 50;
 /// Most items of one answer.
 pub(super) const MOST_ITEMS: usize = 500;
 
+/// Most items that are skipped.
+const MOST_SKIPPED: usize = 1_000_000_000;
+
 /// Longest text that is searched for, in characters.
 const LONGEST_WORDS: usize = 200;
 
@@ -64,11 +67,7 @@ impl Parameters {
                     name,
                     "range",
                     json!({ "min": min, "max": max }),
-                    if *max == usize::MAX {
-                        "must be a whole number, not negative".to_owned()
-                    } else {
-                        format!("must be between {min} and {max}")
-                    },
+                    format!("must be between {min} and {max}"),
                 ));
                 default
             }
@@ -80,7 +79,7 @@ impl Parameters {
     }
 
     pub(super) fn offset(&mut self) -> usize {
-        self.number("offset", 0..=usize::MAX, 0)
+        self.number("offset", 0..=MOST_SKIPPED, 0)
     }
 
     /// What is searched for, unless it is nothing.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::Caller;
@@ -23,14 +24,14 @@ const MOST_HITS: usize = 50;
 const KINDS: [&str; 5] = ["account", "key", "request", "conversation", "setting"];
 
 /// What was found, by kind.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SearchBody {
     /// Kinds with hits only.
     groups: Vec<SearchGroup>,
 }
 
 /// Hits of one kind.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SearchGroup {
     /// `account`, `key`, `request`, `conversation`, `setting`.
     kind: &'static str,
@@ -40,7 +41,7 @@ pub(super) struct SearchGroup {
 }
 
 /// One thing that was found.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SearchHit {
     id: String,
     title: String,
@@ -49,6 +50,18 @@ pub(super) struct SearchHit {
 }
 
 /// `GET /search?q=&kinds=&limit=`
+#[utoipa::path(
+    get,
+    path = "/search",
+    operation_id = "search_search",
+    tag = "system",
+    params(
+        ("q" = String, Query, description = "What is looked for, at least two characters.", min_length = 2, max_length = 200),
+        ("kinds" = Option<String>, Query, description = "Any of these, separated by commas: `account`, `key`, `request`, `conversation`, `setting`."),
+        ("limit" = Option<u32>, Query, description = "Hits per kind; 8 unless given.", minimum = 1, maximum = 50),
+    ),
+    responses((status = 200, description = "What was found, by kind.", body = SearchBody)),
+)]
 pub(super) async fn search(
     State(state): State<AdminState>,
     _: Caller,

@@ -6,10 +6,12 @@ use axum::{Extension, Json};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::Members;
 use super::caller::{Caller, Person, SESSION_COOKIE, check_origin, session_secret};
+use super::described::SignInRequest;
 use super::error::AdminError;
 use crate::admins::{Actor, ActorKind, Browser, Change, NewSession, SignIn};
 use crate::clock::timestamp;
@@ -17,7 +19,7 @@ use crate::http::request_id::RequestId;
 use crate::settings::Settings;
 
 /// Who calls.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct WhoBody {
     /// The admin's name, or the token's.
     username: String,
@@ -35,6 +37,13 @@ pub(super) struct WhoBody {
 }
 
 /// `GET /session`. Without a session the failure says whether the gateway waits to be claimed.
+#[utoipa::path(
+    get,
+    path = "/session",
+    operation_id = "session_show",
+    tag = "session",
+    responses((status = 200, description = "Who calls.", body = WhoBody)),
+)]
 pub(super) async fn show(
     State(state): State<AdminState>,
     caller: Result<Caller, AdminError>,
@@ -55,6 +64,14 @@ pub(super) async fn show(
 }
 
 /// `POST /session`
+#[utoipa::path(
+    post,
+    path = "/session",
+    operation_id = "session_sign_in",
+    tag = "session",
+    request_body = SignInRequest,
+    responses((status = 204, description = "Signed in; the session is in the cookie.")),
+)]
 pub(super) async fn sign_in(
     State(state): State<AdminState>,
     browser: Browser,
@@ -89,6 +106,13 @@ pub(super) async fn sign_in(
 }
 
 /// `DELETE /session`
+#[utoipa::path(
+    delete,
+    path = "/session",
+    operation_id = "session_sign_out",
+    tag = "session",
+    responses((status = 204, description = "Signed out.")),
+)]
 pub(super) async fn sign_out(
     State(state): State<AdminState>,
     headers: HeaderMap,

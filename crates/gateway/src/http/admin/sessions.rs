@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::{Caller, Person};
@@ -13,7 +14,7 @@ use crate::admins::{Change, Session, SessionView};
 use crate::clock::timestamp;
 
 /// A signed-in browser.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SessionBody {
     id: String,
     username: String,
@@ -29,13 +30,20 @@ pub(super) struct SessionBody {
 }
 
 /// All sessions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SessionList {
     items: Vec<SessionBody>,
     total: usize,
 }
 
 /// `GET /sessions`: the last used first.
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    operation_id = "sessions_list",
+    tag = "session",
+    responses((status = 200, description = "Who is signed in, the last used first.", body = SessionList)),
+)]
 pub(super) async fn list(State(state): State<AdminState>, caller: Caller) -> Json<SessionList> {
     let own = caller.session().map(|session| session.id.clone());
     let items: Vec<SessionBody> = state.admins.sessions().into_iter().map(|view| shown(view, own.as_deref())).collect();
@@ -43,6 +51,13 @@ pub(super) async fn list(State(state): State<AdminState>, caller: Caller) -> Jso
 }
 
 /// `DELETE /sessions`: ends all but the caller's own.
+#[utoipa::path(
+    delete,
+    path = "/sessions",
+    operation_id = "sessions_delete_others",
+    tag = "session",
+    responses((status = 204, description = "All sessions but the caller's own have ended.")),
+)]
 pub(super) async fn delete_others(
     State(state): State<AdminState>,
     Person { caller, session: own }: Person,
@@ -55,6 +70,16 @@ pub(super) async fn delete_others(
 }
 
 /// `DELETE /sessions/{id}`
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    operation_id = "sessions_delete",
+    tag = "session",
+    params(
+        ("id" = String, Path, description = "The session.", example = "ses_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses((status = 204, description = "The session has ended.")),
+)]
 pub(super) async fn delete(
     State(state): State<AdminState>,
     caller: Caller,

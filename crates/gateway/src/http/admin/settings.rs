@@ -6,32 +6,36 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::{JsonBody, Members};
 use super::caller::Caller;
+use super::described::{AdminErrorBody, ResetRequest};
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match};
 use super::query::Parameters;
 use crate::admins::Change;
 use crate::clock::timestamp;
-use crate::settings::{Schema, SettingChange, SettingsHandle, WebAddress, schema};
+use crate::settings::{Schema, SettingChange, SettingsHandle, SettingsPatch, SettingsValues, WebAddress, schema};
 
 /// Changes in the history that are shown.
 const SHOWN: usize = 50;
 
 /// The values in force.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SettingsBody {
     /// Secrets are masked.
+    #[schema(value_type = SettingsValues)]
     values: Map<String, Value>,
     /// What `If-Match` has to hold.
     version: String,
+    #[schema(value_type = SettingsValues)]
     defaults: Map<String, Value>,
 }
 
 /// One change of the settings.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct HistoryBody {
     id: String,
     at: String,
@@ -41,13 +45,13 @@ pub(super) struct HistoryBody {
 }
 
 /// Changes of the settings, newest first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct HistoryList {
     items: Vec<HistoryBody>,
 }
 
 /// What a way out is like.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ProxyTest {
     /// Whether requests reach the upstream and are not refused for where they come from.
     ok: bool,
@@ -62,7 +66,7 @@ pub(super) struct ProxyTest {
 }
 
 /// Where the public address leads.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct PublicUrlTest {
     ok: bool,
     /// `this_gateway`, `something_else`, `unreachable`.
@@ -76,16 +80,41 @@ pub(super) struct PublicUrlTest {
 }
 
 /// `GET /settings`: values in force (secrets masked), their version, and the defaults.
+#[utoipa::path(
+    get,
+    path = "/settings",
+    operation_id = "settings_show",
+    tag = "settings",
+    responses((status = 200, description = "The values in force.", body = SettingsBody, headers(("ETag" = String)))),
+)]
 pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Response {
     shown(&state.settings)
 }
 
 /// `GET /settings/schema`: what each setting is, in both languages.
+#[utoipa::path(
+    get,
+    path = "/settings/schema",
+    operation_id = "settings_described",
+    tag = "settings",
+    responses((status = 200, description = "What each setting is.", body = Schema)),
+)]
 pub(super) async fn described(_: Caller) -> Json<Schema> {
     Json(schema())
 }
 
 /// `PATCH /settings`: a JSON merge patch. Two people who edit at once must notice, so the version seen is required.
+#[utoipa::path(
+    patch,
+    path = "/settings",
+    operation_id = "settings_edit",
+    tag = "settings",
+    params(
+        ("If-Match" = Option<String>, Header, description = "Required. The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    request_body = SettingsPatch,
+    responses((status = 200, description = "The values in force now.", body = SettingsBody, headers(("ETag" = String))), (status = 409, description = "The settings file holds something that cannot be used.", body = AdminErrorBody), (status = 428, description = "`If-Match` is missing.", body = AdminErrorBody)),
+)]
 pub(super) async fn edit(
     State(state): State<AdminState>,
     caller: Caller,
@@ -104,6 +133,17 @@ pub(super) async fn edit(
 }
 
 /// `POST /settings/reset`: back to the defaults, for the settings in `keys`.
+#[utoipa::path(
+    post,
+    path = "/settings/reset",
+    operation_id = "settings_reset",
+    tag = "settings",
+    params(
+        ("If-Match" = Option<String>, Header, description = "The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    request_body = ResetRequest,
+    responses((status = 200, description = "The values in force now.", body = SettingsBody, headers(("ETag" = String))), (status = 409, description = "The settings file holds something that cannot be used.", body = AdminErrorBody)),
+)]
 pub(super) async fn reset(
     State(state): State<AdminState>,
     caller: Caller,
@@ -123,6 +163,14 @@ pub(super) async fn reset(
 }
 
 /// `POST /settings/validate`: whether a merge patch would be accepted.
+#[utoipa::path(
+    post,
+    path = "/settings/validate",
+    operation_id = "settings_validate",
+    tag = "settings",
+    request_body = SettingsPatch,
+    responses((status = 204, description = "The patch would be accepted.")),
+)]
 pub(super) async fn validate(
     State(state): State<AdminState>,
     _: Caller,
@@ -133,6 +181,16 @@ pub(super) async fn validate(
 }
 
 /// `GET /settings/history`: the last changes, newest first.
+#[utoipa::path(
+    get,
+    path = "/settings/history",
+    operation_id = "settings_history",
+    tag = "settings",
+    params(
+        ("limit" = Option<u32>, Query, description = "Changes in the answer; 50 unless given.", minimum = 1, maximum = 200),
+    ),
+    responses((status = 200, description = "The last changes, newest first.", body = HistoryList)),
+)]
 pub(super) async fn history(
     State(state): State<AdminState>,
     _: Caller,
@@ -151,6 +209,17 @@ pub(super) async fn history(
 }
 
 /// `POST /settings/history/{id}/actions/revert`: the settings as they were after that change.
+#[utoipa::path(
+    post,
+    path = "/settings/history/{id}/actions/revert",
+    operation_id = "settings_revert",
+    tag = "settings",
+    params(
+        ("id" = String, Path, description = "The change.", example = "set_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+        ("If-Match" = Option<String>, Header, description = "The version that the caller saw, in quotes, as `ETag` gave it.", example = "\"3\""),
+    ),
+    responses((status = 200, description = "The values in force now.", body = SettingsBody, headers(("ETag" = String))), (status = 409, description = "The settings of that time, or the file, cannot be read.", body = AdminErrorBody)),
+)]
 pub(super) async fn revert(
     State(state): State<AdminState>,
     caller: Caller,
@@ -164,6 +233,14 @@ pub(super) async fn revert(
 }
 
 /// `POST /settings/test/proxy`: goes out under the settings with the body laid over them, before they are saved.
+#[utoipa::path(
+    post,
+    path = "/settings/test/proxy",
+    operation_id = "settings_test_proxy",
+    tag = "settings",
+    request_body = SettingsPatch,
+    responses((status = 200, description = "What the way out is like.", body = ProxyTest)),
+)]
 pub(super) async fn test_proxy(
     State(state): State<AdminState>,
     _: Caller,
@@ -182,6 +259,14 @@ pub(super) async fn test_proxy(
 }
 
 /// `POST /settings/test/public_url`: whether `base_url`, with the body laid over the settings, leads to this gateway.
+#[utoipa::path(
+    post,
+    path = "/settings/test/public_url",
+    operation_id = "settings_test_public_url",
+    tag = "settings",
+    request_body = SettingsPatch,
+    responses((status = 200, description = "Where the address leads.", body = PublicUrlTest)),
+)]
 pub(super) async fn test_public_url(
     State(state): State<AdminState>,
     _: Caller,

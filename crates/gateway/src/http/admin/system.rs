@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::Caller;
@@ -13,7 +14,7 @@ use crate::clock::timestamp;
 const ENDPOINTS: [&str; 3] = ["chat_completions", "responses", "models"];
 
 /// What runs here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SystemBody {
     version: &'static str,
     started_at: String,
@@ -29,7 +30,7 @@ pub(super) struct SystemBody {
 }
 
 /// Where things are kept.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct StorageBody {
     /// `sqlite`.
     kind: &'static str,
@@ -41,7 +42,7 @@ pub(super) struct StorageBody {
 }
 
 /// Whether the parts work.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct HealthBody {
     /// The worst of the parts: `ok`, `degraded`, `failed`.
     status: &'static str,
@@ -49,7 +50,7 @@ pub(super) struct HealthBody {
 }
 
 /// One part.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Component {
     /// `database`, `upstream_exit`, `accounts`, `settings_file`.
     name: &'static str,
@@ -59,6 +60,13 @@ pub(super) struct Component {
 }
 
 /// `GET /system`
+#[utoipa::path(
+    get,
+    path = "/system",
+    operation_id = "system_show",
+    tag = "system",
+    responses((status = 200, description = "What runs here.", body = SystemBody)),
+)]
 pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Result<Json<SystemBody>, AdminError> {
     let now = state.clock.now_ms();
     let public_url = state.settings.current().base_url.clone();
@@ -81,6 +89,13 @@ pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Result<J
 }
 
 /// `GET /system/health`
+#[utoipa::path(
+    get,
+    path = "/system/health",
+    operation_id = "system_health",
+    tag = "system",
+    responses((status = 200, description = "Whether the parts work.", body = HealthBody)),
+)]
 pub(super) async fn health(State(state): State<AdminState>, _: Caller) -> Json<HealthBody> {
     let components = components(&state).await;
     let status = ["failed", "degraded"].into_iter().find(|bad| components.iter().any(|part| part.status == *bad));

@@ -6,17 +6,19 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
+use super::described::TokenRequest;
 use super::error::AdminError;
 use super::identifiers::ResourceId;
 use crate::admins::{Change, Scope, TokenView};
 use crate::clock::timestamp;
 
 /// A token without its secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct TokenBody {
     id: String,
     name: String,
@@ -31,7 +33,7 @@ pub(super) struct TokenBody {
 }
 
 /// A token with the only copy of its secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct NewTokenBody {
     #[serde(flatten)]
     shown: TokenBody,
@@ -40,19 +42,34 @@ pub(super) struct NewTokenBody {
 }
 
 /// All tokens.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct TokenList {
     items: Vec<TokenBody>,
     total: usize,
 }
 
 /// `GET /tokens`: oldest first.
+#[utoipa::path(
+    get,
+    path = "/tokens",
+    operation_id = "tokens_list",
+    tag = "tokens",
+    responses((status = 200, description = "All tokens, oldest first.", body = TokenList)),
+)]
 pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Json<TokenList> {
     let items: Vec<TokenBody> = state.admins.tokens().into_iter().map(TokenBody::from).collect();
     Json(TokenList { total: items.len(), items })
 }
 
 /// `POST /tokens`
+#[utoipa::path(
+    post,
+    path = "/tokens",
+    operation_id = "tokens_create",
+    tag = "tokens",
+    request_body = TokenRequest,
+    responses((status = 201, description = "The token, with the only copy of its secret.", body = NewTokenBody, headers(("Location" = String)))),
+)]
 pub(super) async fn create(
     State(state): State<AdminState>,
     caller: Caller,
@@ -76,6 +93,16 @@ pub(super) async fn create(
 }
 
 /// `GET /tokens/{id}`
+#[utoipa::path(
+    get,
+    path = "/tokens/{id}",
+    operation_id = "tokens_show",
+    tag = "tokens",
+    params(
+        ("id" = String, Path, description = "The token.", example = "tok_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses((status = 200, description = "The token.", body = TokenBody)),
+)]
 pub(super) async fn show(
     State(state): State<AdminState>,
     _: Caller,
@@ -87,6 +114,16 @@ pub(super) async fn show(
 }
 
 /// `DELETE /tokens/{id}`
+#[utoipa::path(
+    delete,
+    path = "/tokens/{id}",
+    operation_id = "tokens_delete",
+    tag = "tokens",
+    params(
+        ("id" = String, Path, description = "The token.", example = "tok_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses((status = 204, description = "The token is deleted.")),
+)]
 pub(super) async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
