@@ -182,7 +182,7 @@ impl Entry {
 
 impl Admins {
     /// Recognises a token by its secret, checks that it may make the call and counts it. `needed` is the scope of a call that
-    /// changes something.
+    /// changes something; [`Scope::Read`] every token has.
     pub(crate) fn authenticate_token(&self, secret: &str, needed: Option<Scope>) -> Result<AdminToken, TokenError> {
         let hash = hash_secret(secret);
         let mut state = self.state();
@@ -205,6 +205,7 @@ impl Admins {
         let remaining = limit - u32::try_from(window.len()).unwrap_or(limit);
         let rate = TokenRate { limit, remaining, reset_s: window.reset(in_window).div_euclid(1_000) };
         if let Some(needed) = needed
+            && needed != Scope::Read
             && !entry.scopes.iter().any(|scope| *scope == needed || *scope == Scope::All)
         {
             return Err(TokenError::Scope(needed));

@@ -23,6 +23,7 @@ mod search;
 mod session;
 mod sessions;
 mod settings;
+mod settings_test;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -103,8 +104,8 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(settings::validate))
         .routes(routes!(settings::history))
         .routes(routes!(settings::revert))
-        .routes(routes!(settings::test_proxy))
-        .routes(routes!(settings::test_public_url))
+        .routes(routes!(settings_test::proxy))
+        .routes(routes!(settings_test::public_url))
         .routes(routes!(system::show))
         .routes(routes!(system::health))
         .routes(routes!(attention::list))
