@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Everything after `make run ARGS=…` goes to the program.
 ARGS ?=
 
-.PHONY: help run demo test check fmt clients bench size
+.PHONY: help run demo test check fmt generate clients contract bench size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,13 @@ clients: ## The README's examples through the official OpenAI SDKs for Python an
 check: ## Formatting, lints and types, as in CI.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+generate: ## Writes what is generated and committed: the OpenAPI document.
+	$(CARGO) run --quiet --locked -- openapi > crates/gateway/openapi.json.new
+	mv crates/gateway/openapi.json.new crates/gateway/openapi.json
+
+contract: ## The OpenAPI document against the running service, by Schemathesis.
+	tests/contract/run
 
 fmt: ## Formats the code.
 	$(CARGO) fmt --all

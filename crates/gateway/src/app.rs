@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
-use crate::admins::Admins;
+use crate::admins::{Admins, Trail};
 use crate::audit::Recorder;
 use crate::bootstrap::{
     Bootstrap, BootstrapError, DataDirectory, FirstStartNotice, first_start, gateway_address, prepare_data_dir,
@@ -18,12 +18,13 @@ use crate::bootstrap::{
 use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::conversations::Conversations;
+use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
 use crate::jobs;
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
-use crate::settings::{SettingsError, SettingsHandle};
+use crate::settings::{SettingsError, SettingsHandle, SettingsHistory};
 use crate::store::{Store, StoreError, Writer};
 use crate::telemetry::{Logging, Metrics};
 use crate::upstream::{ExitBreaker, Upstream, UpstreamOptions};
@@ -66,6 +67,7 @@ pub struct Gateway {
     metrics_address: Option<SocketAddr>,
     notice: FirstStartNotice,
     api: ApiState,
+    events: Events,
     stop: Stop,
     workers: Workers,
     _directory: DataDirectory,
@@ -87,23 +89,27 @@ impl Gateway {
         let settings = SettingsHandle::open(&directory.config_file(), clock.clone())?;
         let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
         let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
+        let history = SettingsHistory::load(settings.clone(), store.clone(), cipher.clone(), clock.clone()).await?;
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
-        let keys = ApiKeys::load(store.clone(), clock.clone()).await?;
+        let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
         let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
+        let upstream = upstream(&bootstrap, &stop.chat_tasks)?;
         let chat = ChatService::new(
             settings.clone(),
             accounts.clone(),
             conversations.clone(),
-            upstream(&bootstrap, &stop.chat_tasks)?,
+            upstream.clone(),
             exit.clone(),
             bootstrap.assets_url.clone(),
             stop.chat_tasks.clone(),
         );
+        let events = Events::new(&clock);
+        let trail = Trail::new(store.clone(), events.clone(), clock.clone());
         let api = ApiState {
             settings: settings.clone(),
             keys: keys.clone(),
@@ -119,12 +125,27 @@ impl Gateway {
         };
         let listener = bind(bootstrap.listen)?;
         let address = listener.address().map_err(|error| StartError::Listen { address: bootstrap.listen, error })?;
-        let front = Front::new(api.clone(), admin_router(&api));
+        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream);
+        let front = Front::new(api.clone(), admin_router(admin.clone()));
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
         let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
-        let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging };
+        let jobs = jobs::Jobs {
+            settings,
+            history,
+            events: events.clone(),
+            store,
+            keys,
+            admins,
+            trail,
+            accounts,
+            conversations,
+            chat,
+            logging,
+        };
         jobs.spawn(&stop.background, &stop.ends.soft);
+        let soft = stop.ends.soft.clone();
+        stop.background.spawn(async move { soft.run_until_cancelled(admin::tell_consoles(admin)).await });
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
         let workers = Workers::start(&stop.ends)
             .map_err(|error| StartError::Component(format!("the workers cannot start: {error}")))?;
@@ -132,7 +153,7 @@ impl Gateway {
             stop.background.spawn(workers.accept(listener, Front::metrics_only(api.clone()), &stop.ends));
         }
         stop.background.spawn(workers.accept(listener, front, &stop.ends));
-        Ok(Self { address, metrics_address, notice, api, stop, workers, _directory: directory })
+        Ok(Self { address, metrics_address, notice, api, events, stop, workers, _directory: directory })
     }
 
     /// The address it listens on.
@@ -187,10 +208,12 @@ impl Gateway {
 
     /// Stops in order: nothing new, running answers up to the grace, then what is left to write.
     pub async fn stop(self) {
-        let Self { api, stop, workers, _directory, .. } = self;
+        let Self { api, events, stop, workers, _directory, .. } = self;
         let grace = Duration::from_secs(api.settings.current().shutdown_grace);
         let Ends { soft, hard, connections } = &stop.ends;
         soft.cancel();
+        // They would never end by themselves.
+        events.close();
         connections.close();
         let drained = tokio::select! {
             drained = tokio::time::timeout(grace, connections.wait()) => drained.is_ok(),
@@ -252,16 +275,34 @@ fn upstream(bootstrap: &Bootstrap, tasks: &TaskTracker) -> Result<Upstream, Star
     Upstream::new(options, tasks.clone()).map_err(StartError::Component)
 }
 
-fn admin_router(api: &ApiState) -> Router {
-    let state = AdminState {
+fn admin_state(
+    api: &ApiState,
+    trail: Trail,
+    events: Events,
+    history: SettingsHistory,
+    upstream: Upstream,
+) -> AdminState {
+    AdminState {
+        trail,
+        events,
+        history,
+        store: api.store.clone(),
+        writer: api.writer.clone(),
+        exit: api.exit.clone(),
+        upstream,
+        started_at: api.clock.now_ms(),
         settings: api.settings.clone(),
         keys: api.keys.clone(),
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
         clock: api.clock.clone(),
-    };
+    }
+}
+
+fn admin_router(state: AdminState) -> Router {
     Router::new()
-        .nest("/admin/api/v1", admin::router(state))
+        .nest("/admin/api/v1", admin::router(state.clone()))
+        .nest("/admin/api", admin::compatible_router(state))
         .route("/admin", get(admin::page))
         .route("/admin/{*path}", get(admin::page))
 }

@@ -46,6 +46,11 @@ impl Clock {
     }
 }
 
+/// Reads RFC 3339, with any offset.
+pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(|time| time.as_millisecond())
+}
+
 /// RFC 3339 in UTC with milliseconds.
 pub(crate) fn timestamp(milliseconds: i64) -> String {
     match jiff::Timestamp::from_millisecond(milliseconds) {

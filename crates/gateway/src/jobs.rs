@@ -7,11 +7,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
-use crate::admins::Admins;
+use crate::admins::{Actor, ActorKind, Admins, Trail};
 use crate::chat::ChatService;
 use crate::conversations::{Conversations, Limits};
+use crate::events::Events;
+use crate::http::admin::{settings_change, settings_event};
 use crate::keys::ApiKeys;
-use crate::settings::SettingsHandle;
+use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
 use crate::telemetry::Logging;
 
@@ -30,9 +32,12 @@ const TRIM_STEP: i64 = 2_000;
 /// The handles that the work needs.
 pub(crate) struct Jobs {
     pub(crate) settings: SettingsHandle,
+    pub(crate) history: SettingsHistory,
+    pub(crate) events: Events,
     pub(crate) store: Store,
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
+    pub(crate) trail: Trail,
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
@@ -55,10 +60,27 @@ impl Jobs {
         loop {
             tokio::select! {
                 _ = look.tick() => self.settings.poll(),
-                _ = changes.changed() => self.apply_log_level(),
+                _ = changes.changed() => {
+                    let version = changes.borrow_and_update().clone();
+                    self.settings_changed(&version).await;
+                }
                 _ = store_usage.tick() => self.store_usage().await,
                 _ = trim.tick() => self.trim().await,
             }
+        }
+    }
+
+    async fn settings_changed(&self, version: &str) {
+        self.apply_log_level();
+        self.events.publish("settings", "settings", "", &settings_event(version));
+        match self.history.notice().await {
+            Ok(changes) if changes.is_empty() => {}
+            // Whoever changes them by the admin API is in the trail already.
+            Ok(changes) => {
+                let actor = Actor { kind: ActorKind::System, name: FILE.to_owned(), address: None, request_id: None };
+                self.trail.record(&actor, settings_change("settings.update", &changes)).await;
+            }
+            Err(error) => tracing::warn!(error = %error, "a change of the settings could not be written down"),
         }
     }
 
@@ -85,6 +107,9 @@ impl Jobs {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
+        }
+        if let Err(error) = self.trail.trim().await {
+            tracing::warn!(error = %error, "the audit trail could not be trimmed");
         }
         let keep = i64::try_from(settings.max_log_entries).unwrap_or(i64::MAX);
         loop {

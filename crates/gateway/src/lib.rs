@@ -17,9 +17,11 @@ mod chat;
 mod clock;
 mod conversations;
 mod demo;
+mod events;
 mod http;
 mod jobs;
 mod keys;
+mod limits;
 mod secrets;
 mod settings;
 mod store;
@@ -31,3 +33,9 @@ pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedS
 pub use clock::Clock;
 pub use demo::run_demo;
 pub use telemetry::Logging;
+
+/// The OpenAPI document of the admin API and of `/v1`, as JSON.
+#[must_use]
+pub fn openapi_document() -> &'static str {
+    http::openapi::text()
+}

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, run_demo};
+use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, openapi_document, run_demo};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -27,12 +27,21 @@ fn main() -> ExitCode {
                 Ok(())
             }
             Mode::Demo(demo) => run_demo(demo).await,
+            Mode::Openapi => {
+                print_openapi();
+                Ok(())
+            }
         }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "printing it is what the command is for")]
+fn print_openapi() {
+    print!("{}", openapi_document());
 }
 
 #[expect(clippy::print_stderr, reason = "a start that failed is told where the person is looking")]

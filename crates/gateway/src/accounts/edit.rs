@@ -94,6 +94,17 @@ impl AccountPool {
         Ok(view)
     }
 
+    /// The account of a token (bare, `sso=…`, or in a cookie line) or of a fingerprint.
+    pub(crate) fn resolve(&self, token: &str) -> Option<String> {
+        let by_fingerprint =
+            |fingerprint: &str| self.state().find_by_fingerprint(fingerprint).map(|entry| entry.id.to_string());
+        let token = token.trim();
+        by_fingerprint(token).or_else(|| {
+            let token = protocol::headers::parse_credential(token).ok()?;
+            by_fingerprint(&self.shared.cipher.fingerprint(&token))
+        })
+    }
+
     /// Changes label, tags, tier or the switch. Switching on also lifts `invalid`: the person says it works again.
     pub(crate) async fn patch(
         &self,

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::choose::KNOWN_MODES;
 use super::entry::Entry;
@@ -13,7 +14,7 @@ use crate::clock::timestamp;
 use crate::upstream::Transport;
 
 /// One account in a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AccountView {
     pub(crate) id: String,
     pub(crate) label: String,
@@ -37,7 +38,7 @@ pub(crate) struct AccountView {
 }
 
 /// The one state an account is in: `disabled`, `invalid`, `cooling`, `exhausted`, `probation` or `available`, in this order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StateView {
     pub(crate) name: &'static str,
     pub(crate) since: Option<String>,
@@ -47,14 +48,14 @@ pub(crate) struct StateView {
 }
 
 /// A reason code with its figures.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Reason {
     pub(crate) code: String,
     pub(crate) params: BTreeMap<&'static str, i64>,
 }
 
 /// A mode's rest.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RestView {
     pub(crate) mode: String,
     pub(crate) reason: String,
@@ -64,7 +65,7 @@ pub(crate) struct RestView {
 }
 
 /// What is known of a mode's quota.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct QuotaView {
     pub(crate) mode: String,
     pub(crate) remaining: Option<i64>,
@@ -90,14 +91,14 @@ pub(crate) struct AccountQuery {
 }
 
 /// One window of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct AccountPage {
     pub(crate) items: Vec<AccountView>,
     pub(crate) total: usize,
 }
 
 /// Counters over all accounts.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Summary {
     pub(crate) total: u64,
     pub(crate) states: BTreeMap<&'static str, u64>,
@@ -105,6 +106,13 @@ pub(crate) struct Summary {
     pub(crate) in_flight: u64,
     /// Accounts by what their last answer came over.
     pub(crate) transports: BTreeMap<&'static str, u64>,
+}
+
+impl Summary {
+    /// Accounts that can serve at least one mode now.
+    pub(crate) fn able(&self) -> u64 {
+        ["available", "probation"].iter().filter_map(|name| self.states.get(name)).sum()
+    }
 }
 
 impl AccountPool {

@@ -1,4 +1,5 @@
-//! Who may use the console: admins, their passwords and sessions, and the one-time claim of a fresh gateway.
+//! Who may use the admin API: admins, their passwords and sessions, tokens for scripts, and the one-time claim of a fresh gateway;
+//! and the audit trail of what they changed.
 //!
 //! Admins and sessions are in memory, so that recognising a session costs a hash and a look-up; the database has what a restart
 //! needs. Passwords are hashed slowly, on threads for blocking work, a few at a time. Everything that can be guessed at is
@@ -8,6 +9,8 @@ mod claim;
 mod password;
 mod session;
 mod throttle;
+mod token;
+mod trail;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,11 +26,14 @@ use crate::store::admins::AdminRow;
 use crate::store::{Store, StoreError};
 
 pub(crate) use claim::{Claim, ClaimCode};
-pub(crate) use session::{NewSession, Session, SessionError};
+pub(crate) use session::{NewSession, Session, SessionError, SessionView};
+pub(crate) use token::{Scope, TOKEN_PREFIX, TokenError, TokenRate, TokenView};
+pub(crate) use trail::{Actor, ActorKind, AuditEntry, Change, Trail};
 
 use password::Passwords;
 use session::Sessions;
 use throttle::Throttle;
+use token::Tokens;
 
 /// Longest name in characters.
 const USERNAME: usize = 64;
@@ -49,6 +55,8 @@ pub(crate) enum AdminsError {
     ClaimClosed,
     #[error("too many tries; try again in {} s", retry_after.as_secs())]
     Throttled { retry_after: Duration },
+    #[error("there is no such thing")]
+    NotFound,
     #[error("{} {}", .0.path, .0.message)]
     Invalid(FieldError),
     #[error("passwords cannot be checked: {0}")]
@@ -95,6 +103,7 @@ struct State {
     /// Name to password hash.
     admins: HashMap<String, String>,
     sessions: Sessions,
+    tokens: Tokens,
     /// Hash of the claim code.
     claim: Option<String>,
 }
@@ -107,10 +116,12 @@ impl Admins {
         clock: Clock,
         claim_file: PathBuf,
     ) -> Result<Self, StoreError> {
-        let (admins, sessions) = tokio::try_join!(store.admins(), store.admin_sessions())?;
+        let (admins, sessions, tokens) =
+            tokio::try_join!(store.admins(), store.admin_sessions(), store.admin_tokens())?;
         let state = State {
             admins: admins.into_iter().map(|row| (row.username, row.password_hash)).collect(),
             sessions: Sessions::new(sessions),
+            tokens: Tokens::new(tokens),
             claim: None,
         };
         let shared = Shared {

@@ -21,6 +21,9 @@ const REMEMBERED_LIFE_MS: i64 = 30 * 24 * HOUR_MS;
 /// Sessions per admin; a script that signs in anew for every call must not fill the table.
 const SESSIONS_PER_ADMIN: usize = 100;
 
+/// Hexadecimal digits of a session's name in lists.
+const PUBLIC_ID: usize = 32;
+
 /// Characters of a browser's name that are kept.
 const USER_AGENT_LENGTH: usize = 256;
 
@@ -28,6 +31,8 @@ const USER_AGENT_LENGTH: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(super) id_hash: String,
+    /// What it is called in lists; opens nothing.
+    pub(crate) id: String,
     pub(crate) username: String,
     pub(crate) created_at: i64,
     /// It ends then, whatever happens.
@@ -35,6 +40,15 @@ pub(crate) struct Session {
     /// It ends then unless it is used before.
     pub(crate) idle_expires_at: i64,
     pub(crate) remember: bool,
+}
+
+/// A session in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionView {
+    pub(crate) session: Session,
+    pub(crate) last_seen_at: i64,
+    pub(crate) address: Option<String>,
+    pub(crate) user_agent: Option<String>,
 }
 
 /// A session just opened, with the only copy of its secret.
@@ -128,6 +142,33 @@ impl Admins {
         self.state().sessions.recognise(&id_hash, now, idle_ms)
     }
 
+    /// Whether a session that was recognised before goes on; asking does not count as using it.
+    pub(crate) fn session_lives(&self, session: &Session) -> bool {
+        let (now, idle_ms) = (self.shared.clock.now_ms(), self.idle_ms());
+        let state = self.state();
+        let row = state.sessions.by_hash.get(&session.id_hash);
+        row.is_some_and(|row| now < row.expires_at.min(idle_end(row, idle_ms)))
+    }
+
+    /// All sessions that go on, the last used first.
+    pub(crate) fn sessions(&self) -> Vec<SessionView> {
+        let (now, idle_ms) = (self.shared.clock.now_ms(), self.idle_ms());
+        let state = self.state();
+        let rows = state.sessions.by_hash.values().filter(|row| now < row.expires_at.min(idle_end(row, idle_ms)));
+        let mut views: Vec<SessionView> = rows
+            .map(|row| SessionView {
+                session: session(row, idle_ms),
+                last_seen_at: row.last_seen_at,
+                address: row.ip.clone(),
+                user_agent: row.user_agent.clone(),
+            })
+            .collect();
+        views.sort_unstable_by(|left, right| {
+            (right.last_seen_at, &right.session.id).cmp(&(left.last_seen_at, &left.session.id))
+        });
+        views
+    }
+
     /// Ends a session, here and in the database.
     pub(crate) async fn sign_out(&self, session: &Session) -> Result<(), StoreError> {
         self.state().sessions.end(&session.id_hash);
@@ -136,6 +177,7 @@ impl Admins {
 
     /// Stores when sessions were last used and forgets those that have ended; called now and then and at the end.
     pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        self.flush_tokens().await?;
         let (now, idle_ms) = (self.shared.clock.now_ms(), self.idle_ms());
         let (seen, ended) = {
             let mut state = self.state();
@@ -183,6 +225,11 @@ impl Admins {
     }
 }
 
+/// A part of the hash of the secret: enough to tell sessions apart, nothing that opens one.
+fn public_id(id_hash: &str) -> String {
+    format!("ses_{}", id_hash.get(..PUBLIC_ID).unwrap_or_default())
+}
+
 /// A device that is to be remembered may idle; it stands where a console stays open.
 fn idle_end(row: &SessionRow, idle_ms: i64) -> i64 {
     if row.remember { row.expires_at } else { row.last_seen_at.saturating_add(idle_ms) }
@@ -190,6 +237,7 @@ fn idle_end(row: &SessionRow, idle_ms: i64) -> i64 {
 
 fn session(row: &SessionRow, idle_ms: i64) -> Session {
     Session {
+        id: public_id(&row.id_hash),
         id_hash: row.id_hash.clone(),
         username: row.username.clone(),
         created_at: row.created_at,

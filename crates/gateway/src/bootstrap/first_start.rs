@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{BootstrapError, SeedSecrets};
 use crate::admins::{Admins, AdminsError, ClaimCode};
-use crate::keys::{ApiKeys, KeyError};
+use crate::keys::{ApiKeys, KeyError, KeyTerms};
 
 /// The admin whose password comes from the environment.
 const ADMIN: &str = "admin";
@@ -153,7 +153,7 @@ async fn first_key(keys: &ApiKeys, secrets: &SeedSecrets, is_first: bool) -> Res
     if !is_first {
         return Ok(None);
     }
-    let made = keys.create(FIRST_KEY, 1).await.map_err(start_error)?;
+    let made = keys.create(FIRST_KEY, 1, &KeyTerms::default()).await.map_err(start_error)?;
     Ok(made.into_iter().next().map(|new| new.secret))
 }
 
@@ -164,9 +164,11 @@ mod tests {
     use super::*;
     use crate::admins::{Browser, Claim, SignIn};
     use crate::clock::Clock;
-    use crate::keys::Verified;
+    use crate::keys::{KeyQuery, Verified};
     use crate::settings::SettingsHandle;
-    use crate::store::Store;
+    use crate::store::{Store, Writer};
+    use tokio_util::sync::CancellationToken;
+    use tokio_util::task::TaskTracker;
 
     /// One start of a gateway.
     struct Start {
@@ -180,7 +182,8 @@ mod tests {
         let store = Store::open(directory, None).await.unwrap();
         let settings = SettingsHandle::open(&directory.join("config.json"), clock.clone()).unwrap();
         let claim_file = directory.join("claim.hash");
-        let keys = ApiKeys::load(store.clone(), clock.clone()).await.unwrap();
+        let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());
+        let keys = ApiKeys::load(store.clone(), writer, clock.clone()).await.unwrap();
         let admins = Admins::load(store, settings, clock, claim_file.clone()).await.unwrap();
         let notice = first_start(&admins, &keys, secrets, &claim_file, "http://localhost:8000").await;
         Start { admins, keys, notice }
@@ -206,7 +209,7 @@ mod tests {
         assert!(notice.to_string().contains(&link) && notice.to_string().contains(&key));
         assert!(matches!(first.keys.verify(&key), Verified::Ok(_)));
         assert!(!can_sign_in(&first.admins, "admin").await);
-        assert_eq!(first.keys.verify("sk-test"), Verified::Unknown);
+        assert!(matches!(first.keys.verify("sk-test"), Verified::Unknown));
 
         let second = start(directory.path(), &none).await;
         assert!(second.notice.unwrap().is_empty());
@@ -253,7 +256,7 @@ mod tests {
         };
         let later = start(directory.path(), &changed).await;
         assert!(!can_sign_in(&later.admins, "another").await, "seeds count once");
-        assert_eq!(later.keys.verify("sk-another"), Verified::Unknown);
+        assert!(matches!(later.keys.verify("sk-another"), Verified::Unknown));
     }
 
     #[tokio::test]
@@ -263,8 +266,8 @@ mod tests {
         let first = start(directory.path(), &secrets).await;
         let notice = first.notice.unwrap();
         assert!(notice.claim_link.is_none() && notice.api_key.is_some());
-        let id = first.keys.list().remove(0).id;
-        first.keys.delete(&id).await.unwrap();
+        let id = first.keys.list(&KeyQuery { limit: 1, ..KeyQuery::default() }).items.remove(0).id;
+        first.keys.delete(&id, None).await.unwrap();
 
         let second = start(directory.path(), &secrets).await;
         assert!(second.notice.unwrap().is_empty());

@@ -34,6 +34,8 @@ enum Command {
     Serve(ServeOptions),
     /// Runs the gateway with a simulated upstream on a throw-away data directory: everything can be tried with no account.
     Demo(DemoOptions),
+    /// Prints the OpenAPI document of the admin API and of /v1.
+    Openapi,
 }
 
 /// Options of `grok2api serve`.
@@ -96,6 +98,8 @@ pub enum Mode {
     Serve(Bootstrap),
     /// The gateway with a simulated upstream.
     Demo(Demo),
+    /// Nothing but printing the OpenAPI document.
+    Openapi,
 }
 
 /// Everything the gateway has to know before it starts.
@@ -175,6 +179,7 @@ impl Cli {
             Some(Command::Demo(DemoOptions { listen, log_format })) => {
                 return Ok(Mode::Demo(Demo { listen, log_format }));
             }
+            Some(Command::Openapi) => return Ok(Mode::Openapi),
             Some(Command::Serve(options)) => options,
             None => self.serve,
         };

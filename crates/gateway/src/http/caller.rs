@@ -1,4 +1,4 @@
-//! Which API key a request comes with.
+//! Which API key a request comes with, and whether it may be used now.
 
 use std::sync::Arc;
 
@@ -6,24 +6,29 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::ApiState;
-use super::error::ApiError;
+use super::error::{ApiError, UNKNOWN_KEY};
 use crate::keys::{ApiKey, Verified};
 
 /// Checks the key of a request and notes its use. Some clients send a key in two headers; one good one is enough.
 pub(super) fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
-    let mut refusal = ApiError::missing_key();
+    let mut refusal = None;
     for secret in secrets(headers) {
-        match state.keys.verify(secret) {
+        let refused = match state.keys.verify(secret) {
             Verified::Ok(key) => {
-                state.keys.touch(&key.id, state.clock.now_ms());
+                state.keys.touch(&key);
                 return Ok(key);
             }
-            Verified::Disabled => refusal = ApiError::disabled_key(),
-            Verified::Unknown if refusal.code == "api_key_disabled" => {}
-            Verified::Unknown => refusal = ApiError::unknown_key(),
+            Verified::Disabled => ApiError::disabled_key(),
+            Verified::Expired => ApiError::expired_key(),
+            Verified::Replaced => ApiError::replaced_key(),
+            Verified::Unknown => ApiError::unknown_key(),
+        };
+        // A key that was known once says more than one that never was.
+        if refusal.as_ref().is_none_or(|refusal: &ApiError| refusal.code == UNKNOWN_KEY) {
+            refusal = Some(refused);
         }
     }
-    Err(refusal)
+    Err(refusal.unwrap_or_else(ApiError::missing_key))
 }
 
 fn secrets(headers: &HeaderMap) -> impl Iterator<Item = &str> {

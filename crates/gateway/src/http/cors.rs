@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "x-request-id, x-grok2api-turn, x-grok2api-conversation, x-grok2api-ignored, x-grok2api-accounts, retry-after, \
-     x-should-retry",
+     x-should-retry, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests",
 );
 
 /// What one request may be told, decided before it is served.

@@ -6,9 +6,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use protocol::failure::{FailureKind, Rejection};
 use protocol::openai::{ErrorObject, RequestError};
 
+use super::key_limits;
 use crate::accounts::NoAccount;
 use crate::chat::ChatError;
 use crate::conversations::PlanError;
+use crate::keys::Rate;
 use crate::upstream::{Patience, UpstreamError, UpstreamErrorKind};
 
 /// Tells OpenAI's SDKs whether trying again makes sense.
@@ -19,6 +21,9 @@ const X_ACCOUNTS: HeaderName = HeaderName::from_static("x-grok2api-accounts");
 
 /// SDKs wait for `Retry-After` only up to about two minutes; beyond that they would try again at once, in vain.
 const WORTH_WAITING_S: u64 = 120;
+
+/// The code of a key that nobody made here.
+pub(super) const UNKNOWN_KEY: &str = "invalid_api_key";
 
 const INVALID_REQUEST: &str = "invalid_request_error";
 const AUTHENTICATION: &str = "authentication_error";
@@ -37,12 +42,24 @@ pub(crate) struct ApiError {
     retry_after: Option<u64>,
     should_retry: Option<bool>,
     accounts: Option<Box<str>>,
+    /// How the key stands, when its limits are the reason.
+    rate: Option<Box<Rate>>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into().into_boxed_str();
-        Self { status, kind, code, param: None, message, retry_after: None, should_retry: None, accounts: None }
+        Self {
+            status,
+            kind,
+            code,
+            param: None,
+            message,
+            retry_after: None,
+            should_retry: None,
+            accounts: None,
+            rate: None,
+        }
     }
 
     pub(crate) fn missing_key() -> Self {
@@ -52,11 +69,31 @@ impl ApiError {
 
     pub(crate) fn unknown_key() -> Self {
         let message = "This API key is not known here. Keys are made in the console or with POST /admin/api/v1/keys.";
-        Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, "invalid_api_key", message)
+        Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, UNKNOWN_KEY, message)
     }
 
     pub(crate) fn disabled_key() -> Self {
         Self::new(StatusCode::FORBIDDEN, PERMISSION, "api_key_disabled", "This API key is switched off.")
+    }
+
+    pub(crate) fn expired_key() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, "api_key_expired", "This API key has expired.")
+    }
+
+    pub(crate) fn replaced_key() -> Self {
+        let message = "This API key was given a new secret, and the old one is no longer accepted.";
+        Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, "api_key_expired", message)
+    }
+
+    pub(crate) fn model_not_allowed(model: &str) -> Self {
+        let message = format!("This API key may not use the model `{model}`; GET /v1/models lists those it may use.");
+        let error = Self::new(StatusCode::FORBIDDEN, PERMISSION, "model_not_allowed", message);
+        Self { param: Some("model".to_owned()), ..error }
+    }
+
+    pub(super) fn key_limit(code: &'static str, message: String, wait_s: u64, rate: Option<Rate>) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, code, message).retry_after(wait_s);
+        Self { rate: rate.map(Box::new), ..error }
     }
 
     pub(crate) fn not_found(path: &str) -> Self {
@@ -128,6 +165,9 @@ impl ApiError {
         }
         if let Some(Ok(accounts)) = self.accounts.as_deref().map(HeaderValue::from_str) {
             headers.insert(X_ACCOUNTS, accounts);
+        }
+        if let Some(rate) = &self.rate {
+            key_limits::mark(rate, headers);
         }
         response
     }

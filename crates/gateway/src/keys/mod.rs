@@ -1,14 +1,15 @@
-//! API keys: who may use `/v1`.
+//! API keys: who may use `/v1`, for how long, how much, and which models.
 //!
 //! All keys are in memory under the hash of their secret, so that recognising one costs a hash and a look-up whatever the
-//! number of keys. A secret is shown once, when it is made; only its hash is kept. When a key was last used is kept in memory
-//! and written now and then: a chat never waits for it.
+//! number of keys. A secret is shown once, when it is made; only its hash is kept. What a key has done is counted in memory
+//! (see [`meter`]) and written now and then: a chat never waits for it.
 
 mod change;
+mod list;
+mod meter;
 mod text;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
@@ -16,23 +17,34 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::secrets::hash_secret;
 use crate::settings::FieldError;
-use crate::store::api_keys::ApiKeyRow;
-use crate::store::{Store, StoreError};
+use crate::store::api_keys::{ApiKeyRow, KeyUse};
+use crate::store::{Store, StoreError, Write, Writer};
 
-pub(crate) use change::KeyPatch;
+pub(crate) use change::{KeyPatch, KeyTerms};
+pub(crate) use list::{KeyOrder, KeyQuery, KeyState, KeyView};
+pub(crate) use meter::{Admission, KeyLimits, LimitKind, LimitReached, Rate};
+
+use meter::Meter;
 
 /// What a request needs to know of its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct ApiKey {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) enabled: bool,
     /// How reasoning reaches this key's clients; `None`: as the settings say.
     pub(crate) reasoning: Option<KeyReasoning>,
+    /// Milliseconds since 1970; `None`: never.
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) limits: KeyLimits,
+    /// Models it may ask for; `None`: all.
+    pub(crate) models: Option<Vec<String>>,
+    /// What it has done; outlives edits.
+    meter: Arc<Meter>,
 }
 
 /// How reasoning reaches a key's clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyReasoning {
     /// In the content, between `<think>` and `</think>`.
@@ -44,29 +56,19 @@ pub(crate) enum KeyReasoning {
 }
 
 /// What a secret opens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Verified {
     Ok(Arc<ApiKey>),
     /// The key is known but switched off.
     Disabled,
+    /// Its time is over.
+    Expired,
+    /// The secret was replaced by another, and its time of grace is over.
+    Replaced,
     Unknown,
 }
 
-/// A key as it is shown: never with its secret. Times are milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyView {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    /// Start and end of the secret, as `sk-…abcd`.
-    pub(crate) preview: String,
-    pub(crate) enabled: bool,
-    pub(crate) reasoning: Option<KeyReasoning>,
-    pub(crate) created_at: i64,
-    pub(crate) last_used_at: Option<i64>,
-    pub(crate) version: i64,
-}
-
-/// A key just made, with the only copy of its secret.
+/// A key with the only copy of the secret that was just made for it.
 #[derive(Clone)]
 pub(crate) struct NewKey {
     pub(crate) key: KeyView,
@@ -94,6 +96,7 @@ pub(crate) struct ApiKeys {
 
 struct Shared {
     store: Store,
+    writer: Writer,
     clock: Clock,
     keys: RwLock<Keys>,
     /// Puts changes in a row, so that what is checked is still so when it is written.
@@ -102,31 +105,36 @@ struct Shared {
 
 #[derive(Default)]
 struct Keys {
-    by_id: HashMap<String, Entry>,
-    /// Hash of the secret to id.
-    by_hash: HashMap<String, String>,
+    /// Ids sort by the time the key was made.
+    by_id: BTreeMap<String, Entry>,
+    /// Folded name, and id.
+    by_name: BTreeSet<(String, String)>,
+    by_hash: HashMap<String, Secret>,
+}
+
+/// What one secret opens.
+struct Secret {
+    key: Arc<ApiKey>,
+    /// A replaced secret opens until then.
+    until: Option<i64>,
 }
 
 struct Entry {
-    /// As stored, but for `last_used_at`.
+    /// As stored, but for what the key has done.
     row: ApiKeyRow,
     key: Arc<ApiKey>,
-    /// [`NEVER`] or milliseconds since 1970.
-    last_used_at: AtomicI64,
-    /// Used since the last flush.
-    used: AtomicBool,
+    /// Name and shown secret in small letters, by which it is sorted and found.
+    folded: String,
 }
-
-const NEVER: i64 = 0;
 
 impl ApiKeys {
     /// Reads all keys.
-    pub(crate) async fn load(store: Store, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) async fn load(store: Store, writer: Writer, clock: Clock) -> Result<Self, StoreError> {
         let mut keys = Keys::default();
         for row in store.api_keys().await? {
             keys.insert(row);
         }
-        let shared = Shared { store, clock, keys: RwLock::new(keys), changes: tokio::sync::Mutex::default() };
+        let shared = Shared { store, writer, clock, keys: RwLock::new(keys), changes: tokio::sync::Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -135,35 +143,47 @@ impl ApiKeys {
     pub(crate) fn verify(&self, secret: &str) -> Verified {
         let hash = hash_secret(secret);
         let keys = self.read();
-        match keys.by_hash.get(&hash).and_then(|id| keys.by_id.get(id)) {
-            Some(entry) if entry.key.enabled => Verified::Ok(Arc::clone(&entry.key)),
-            Some(_) => Verified::Disabled,
-            None => Verified::Unknown,
+        let Some(Secret { key, until }) = keys.by_hash.get(&hash) else { return Verified::Unknown };
+        let now = self.shared.clock.now_ms();
+        let is_over = |end: Option<i64>| end.is_some_and(|end| now >= end);
+        if is_over(*until) {
+            Verified::Replaced
+        } else if !key.enabled {
+            Verified::Disabled
+        } else if is_over(key.expires_at) {
+            Verified::Expired
+        } else {
+            Verified::Ok(Arc::clone(key))
         }
     }
 
     /// Notes that a key was used.
-    pub(crate) fn touch(&self, id: &str, now: i64) {
-        if let Some(entry) = self.read().by_id.get(id) {
-            entry.last_used_at.fetch_max(now, Ordering::Relaxed);
-            entry.used.store(true, Ordering::Release);
-        }
+    pub(crate) fn touch(&self, key: &ApiKey) {
+        key.meter.touch(self.shared.clock.now_ms());
     }
 
-    /// Stores when keys were last used, if any were; called every few seconds and at the end.
+    /// Lets a request in under the limits of its key, or says which of them is reached. It counts from now until the admission
+    /// is dropped.
+    pub(crate) fn admit(&self, key: &Arc<ApiKey>) -> Result<Admission, LimitReached> {
+        let (admission, key_use) = meter::admit(key, &self.shared.clock)?;
+        if let Some(key_use) = key_use {
+            // Queued before the turn is: whatever answer a client has seen whole is counted after a crash, too.
+            self.shared.writer.enqueue(Write::KeyUse(Box::new(key_use)));
+        }
+        Ok(admission)
+    }
+
+    /// Stores what keys have done, if they did anything; called every few seconds and at the end.
     pub(crate) async fn flush_usage(&self) -> Result<(), StoreError> {
         let uses = self.take_uses();
         if uses.is_empty() {
             return Ok(());
         }
-        let result = self.shared.store.touch_api_keys(&uses).await;
+        let result = self.shared.store.store_key_uses(&uses).await;
         if result.is_err() {
             let keys = self.read();
-            for (id, _) in &uses {
-                if let Some(entry) = keys.by_id.get(id) {
-                    entry.used.store(true, Ordering::Release);
-                }
-            }
+            let entries = uses.iter().filter_map(|key_use| keys.by_id.get(&key_use.id));
+            entries.for_each(|entry| entry.key.meter.mark());
         }
         result
     }
@@ -173,21 +193,13 @@ impl ApiKeys {
         self.read().by_id.len()
     }
 
-    /// All keys, oldest first.
-    pub(crate) fn list(&self) -> Vec<KeyView> {
-        let mut views: Vec<KeyView> = self.read().by_id.values().map(Entry::view).collect();
-        views.sort_unstable_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
-        views
-    }
-
     pub(crate) fn get(&self, id: &str) -> Option<KeyView> {
-        self.read().by_id.get(id).map(Entry::view)
+        let now = self.shared.clock.now_ms();
+        self.read().by_id.get(id).map(|entry| entry.view(now))
     }
 
-    fn take_uses(&self) -> Vec<(String, i64)> {
-        let keys = self.read();
-        let used = keys.by_id.iter().filter(|(_, entry)| entry.used.swap(false, Ordering::Acquire));
-        used.map(|(id, entry)| (id.clone(), entry.last_used_at.load(Ordering::Relaxed))).collect()
+    fn take_uses(&self) -> Vec<KeyUse> {
+        self.read().by_id.values().filter_map(|entry| entry.key.meter.take_use(&entry.key.id)).collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Keys> {
@@ -202,54 +214,63 @@ impl ApiKeys {
 
 impl Keys {
     fn insert(&mut self, row: ApiKeyRow) {
-        self.by_hash.insert(row.secret_hash.clone(), row.id.clone());
-        self.by_id.insert(row.id.clone(), Entry::new(row));
+        let meter = Arc::new(Meter::new(&row));
+        self.put(row, meter);
     }
 
-    fn remove(&mut self, id: &str) {
-        if let Some(entry) = self.by_id.remove(id) {
-            self.by_hash.remove(&entry.row.secret_hash);
-        }
-    }
-}
-
-impl Entry {
-    fn new(row: ApiKeyRow) -> Self {
-        Self {
-            key: Arc::new(api_key(&row)),
-            last_used_at: AtomicI64::new(row.last_used_at.unwrap_or(NEVER)),
-            used: AtomicBool::new(false),
-            row,
-        }
-    }
-
-    /// Takes an edited row; what is known of its use stays.
+    /// Takes an edited row; what is known of the key's use stays.
     fn edit(&mut self, row: ApiKeyRow) {
-        self.key = Arc::new(api_key(&row));
-        self.row = row;
+        let Some(before) = self.remove(&row.id) else { return };
+        self.put(row, Arc::clone(&before.key.meter));
     }
 
-    fn view(&self) -> KeyView {
-        let last_used_at = Some(self.last_used_at.load(Ordering::Relaxed)).filter(|at| *at != NEVER);
-        KeyView {
-            id: self.key.id.clone(),
-            name: self.key.name.clone(),
-            preview: self.row.preview.clone(),
-            enabled: self.key.enabled,
-            reasoning: self.key.reasoning,
-            created_at: self.row.created_at,
-            last_used_at,
-            version: self.row.version,
+    fn put(&mut self, row: ApiKeyRow, meter: Arc<Meter>) {
+        let key = Arc::new(ApiKey::new(&row, meter));
+        if let Some(previous) = &row.previous_hash {
+            self.by_hash.insert(previous.clone(), Secret { key: Arc::clone(&key), until: row.previous_until });
         }
+        self.by_hash.insert(row.secret_hash.clone(), Secret { key: Arc::clone(&key), until: None });
+        // A line break sorts before all that a name may hold.
+        let folded = format!("{}\n{}", row.name, row.preview).to_lowercase();
+        self.by_name.insert((folded.clone(), row.id.clone()));
+        self.by_id.insert(row.id.clone(), Entry { row, key, folded });
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Entry> {
+        let entry = self.by_id.remove(id)?;
+        self.by_name.remove(&(entry.folded.clone(), id.to_owned()));
+        self.by_hash.remove(&entry.row.secret_hash);
+        if let Some(previous) = &entry.row.previous_hash {
+            self.by_hash.remove(previous);
+        }
+        Some(entry)
     }
 }
 
-fn api_key(row: &ApiKeyRow) -> ApiKey {
-    ApiKey {
-        id: row.id.clone(),
-        name: row.name.clone(),
-        enabled: row.enabled,
-        reasoning: row.reasoning.as_deref().and_then(KeyReasoning::parse),
+impl ApiKey {
+    fn new(row: &ApiKeyRow, meter: Arc<Meter>) -> Self {
+        let limit = |limit: Option<i64>| limit.and_then(|limit| u32::try_from(limit).ok());
+        Self {
+            id: row.id.clone(),
+            name: row.name.clone(),
+            enabled: row.enabled,
+            reasoning: row.reasoning.as_deref().and_then(KeyReasoning::parse),
+            expires_at: row.expires_at,
+            limits: KeyLimits {
+                requests_per_minute: limit(row.requests_per_minute),
+                requests_per_day: limit(row.requests_per_day),
+                concurrent_requests: limit(row.concurrent_requests),
+            },
+            // A list that cannot be read allows nothing: better than all.
+            models: row.models.as_deref().map(|models| serde_json::from_str(models).unwrap_or_default()),
+            meter,
+        }
+    }
+
+    /// Whether it may ask for this model, by the name the client used.
+    pub(crate) fn allows(&self, model: &str) -> bool {
+        let model = model.trim();
+        self.models.as_ref().is_none_or(|models| models.iter().any(|allowed| allowed.eq_ignore_ascii_case(model)))
     }
 }
 

@@ -7,7 +7,7 @@ use super::address::{Network, WebAddress};
 use super::table::FIELDS;
 
 /// Where a setting stands in the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Group {
     General,
@@ -19,8 +19,18 @@ pub(crate) enum Group {
     Security,
 }
 
+/// When a change is felt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Effect {
+    /// At once, also by what is under way.
+    Immediately,
+    /// With the next request; those under way keep what they began with.
+    NewRequests,
+}
+
 /// What a number counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
     Seconds,
@@ -40,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 /// What a text must look like. Empty texts are fine; empty entries of lists are not.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// Goes into a request header, so line breaks would be an injection.
@@ -68,6 +78,7 @@ pub(crate) struct Field {
     pub(crate) group: Group,
     pub(crate) kind: Kind,
     pub(crate) secrecy: Secrecy,
+    pub(crate) effect: Effect,
     /// Help text in English.
     pub(crate) en: &'static str,
     /// The same in Chinese.
@@ -75,7 +86,7 @@ pub(crate) struct Field {
 }
 
 /// What is wrong with one value, for people and for programs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct FieldError {
     /// JSON pointer to the value.
     pub(crate) path: String,
@@ -95,7 +106,7 @@ impl FieldError {
 
 impl Field {
     pub(super) const fn flag(name: &'static str, group: Group, en: &'static str, zh: &'static str) -> Self {
-        Self { name, group, kind: Kind::Flag, secrecy: Secrecy::Open, en, zh }
+        Self { name, group, kind: Kind::Flag, secrecy: Secrecy::Open, effect: Effect::NewRequests, en, zh }
     }
 
     pub(super) const fn text(
@@ -105,7 +116,7 @@ impl Field {
         en: &'static str,
         zh: &'static str,
     ) -> Self {
-        Self { name, group, kind: Kind::Text(format), secrecy: Secrecy::Open, en, zh }
+        Self { name, group, kind: Kind::Text(format), secrecy: Secrecy::Open, effect: Effect::NewRequests, en, zh }
     }
 
     pub(super) const fn list(
@@ -115,7 +126,7 @@ impl Field {
         en: &'static str,
         zh: &'static str,
     ) -> Self {
-        Self { name, group, kind: Kind::List(format), secrecy: Secrecy::Open, en, zh }
+        Self { name, group, kind: Kind::List(format), secrecy: Secrecy::Open, effect: Effect::NewRequests, en, zh }
     }
 
     pub(super) const fn choice(
@@ -125,7 +136,7 @@ impl Field {
         en: &'static str,
         zh: &'static str,
     ) -> Self {
-        Self { name, group, kind: Kind::Choice(choices), secrecy: Secrecy::Open, en, zh }
+        Self { name, group, kind: Kind::Choice(choices), secrecy: Secrecy::Open, effect: Effect::NewRequests, en, zh }
     }
 
     pub(super) const fn number(
@@ -136,7 +147,21 @@ impl Field {
         en: &'static str,
         zh: &'static str,
     ) -> Self {
-        Self { name, group, kind: Kind::Number { min, max, unit }, secrecy: Secrecy::Open, en, zh }
+        Self {
+            name,
+            group,
+            kind: Kind::Number { min, max, unit },
+            secrecy: Secrecy::Open,
+            effect: Effect::NewRequests,
+            en,
+            zh,
+        }
+    }
+
+    /// Its change is felt at once.
+    pub(super) const fn immediately(mut self) -> Self {
+        self.effect = Effect::Immediately;
+        self
     }
 
     pub(super) const fn secret(mut self, secrecy: Secrecy) -> Self {
@@ -201,6 +226,19 @@ impl Field {
         }
         Ok(())
     }
+}
+
+impl Group {
+    /// All, in the order in which a page shows them, with their titles in English and Chinese.
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 7] = [
+        (Self::General, "General", "常规"),
+        (Self::Network, "Network and exit", "网络与出口"),
+        (Self::Accounts, "Accounts and rests", "账号与冷却"),
+        (Self::Conversations, "Conversations", "会话"),
+        (Self::Output, "Output", "输出"),
+        (Self::Storage, "Storage and log", "存储与日志"),
+        (Self::Security, "Security", "安全"),
+    ];
 }
 
 impl Format {

@@ -144,14 +144,7 @@ impl SettingsHandle {
     /// Lays a JSON merge patch over the settings, checks the whole, writes the file and puts it in force. `if_match` is the
     /// version that the caller saw. Waits for the disk: call it where blocking is allowed.
     pub(crate) fn patch(&self, merge_patch: &Value, if_match: Option<&str>) -> Result<Arc<Settings>, SettingsError> {
-        let Value::Object(patch) = merge_patch else {
-            let error = FieldError::new("", "type", json!({ "expected": "object" }), "must be an object of settings");
-            return Err(SettingsError::Invalid { fields: vec![error] });
-        };
-        self.change(if_match, |snapshot| {
-            let patch = masking::without_repetition(patch, &document::values_of(&snapshot.settings))?;
-            document::patched(&snapshot.document, &patch)
-        })
+        self.change(if_match, patched_by(merge_patch))
     }
 
     /// Gives the named settings their defaults. Waits for the disk, as [`SettingsHandle::patch`] does.
@@ -168,6 +161,28 @@ impl SettingsHandle {
             document.retain(|name, _| !names.contains(name));
             Ok(document)
         })
+    }
+
+    /// What stands in the file, secrets included: for keeping it, never for showing it.
+    pub(super) fn document(&self) -> Document {
+        self.shared.snapshot.load().document.clone()
+    }
+
+    /// Puts a whole document in the place of the present one.
+    pub(super) fn replace(&self, document: Document, if_match: Option<&str>) -> Result<Arc<Settings>, SettingsError> {
+        self.change(if_match, |_| Ok(document))
+    }
+
+    /// The settings as they would be with a merge patch over them, for trying something out before it is saved. Changes nothing.
+    pub(crate) fn with(&self, merge_patch: &Value) -> Result<Settings, SettingsError> {
+        let invalid = |fields| SettingsError::Invalid { fields };
+        let document = patched_by(merge_patch)(&self.shared.snapshot.load()).map_err(invalid)?;
+        document::settings_of(&document).map_err(invalid)
+    }
+
+    /// What is wrong with the file as it is now, if something is; then it waits for a person.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.lock_file().refusal.clone()
     }
 
     /// Looks at the file once and takes a change made by hand. A file that is not valid is refused with a log line, once, and
@@ -267,6 +282,18 @@ impl SettingsHandle {
     fn lock_file(&self) -> MutexGuard<'_, FileState> {
         // What the lock guards is only what was seen of the file; a panic elsewhere cannot leave it half changed.
         self.shared.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lays a merge patch over what is in force.
+fn patched_by(merge_patch: &Value) -> impl FnOnce(&Snapshot) -> Result<Document, Vec<FieldError>> {
+    |snapshot| {
+        let Value::Object(patch) = merge_patch else {
+            let params = json!({ "expected": "object" });
+            return Err(vec![FieldError::new("", "type", params, "must be an object of settings")]);
+        };
+        let patch = masking::without_repetition(patch, &document::values_of(&snapshot.settings))?;
+        document::patched(&snapshot.document, &patch)
     }
 }
 

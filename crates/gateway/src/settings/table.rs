@@ -59,7 +59,8 @@ pub(crate) const FIELDS: &[Field] = &{
             Seconds,
             "Time running answers get to finish when the service stops",
             "停止服务时留给进行中回答的时间",
-        ),
+        )
+        .immediately(),
         Field::text(
             "proxy_url",
             Group::Network,
@@ -176,7 +177,8 @@ pub(crate) const FIELDS: &[Field] = &{
             Seconds,
             "Time an unused conversation is kept",
             "未使用会话的保留时间",
-        ),
+        )
+        .immediately(),
         Field::number(
             "max_conversations_per_token",
             Conversations,
@@ -184,7 +186,8 @@ pub(crate) const FIELDS: &[Field] = &{
             Count,
             "Conversations kept per account",
             "每个账号保留的会话数",
-        ),
+        )
+        .immediately(),
         Field::choice(
             "share_mode",
             Conversations,
@@ -212,7 +215,8 @@ pub(crate) const FIELDS: &[Field] = &{
             "How reasoning reaches the client",
             "思考过程的输出方式",
         ),
-        Field::number("max_image_cache_mb", Storage, (0, 1_000_000), Megabytes, "Image cache on disk", "图片缓存上限"),
+        Field::number("max_image_cache_mb", Storage, (0, 1_000_000), Megabytes, "Image cache on disk", "图片缓存上限")
+            .immediately(),
         Field::number(
             "max_log_entries",
             Storage,
@@ -220,15 +224,18 @@ pub(crate) const FIELDS: &[Field] = &{
             Count,
             "Entries of the request log",
             "请求日志条数上限",
-        ),
-        Field::number("max_log_file_mb", Storage, (1, 10_000), Megabytes, "Size of one log file", "单个日志文件上限"),
+        )
+        .immediately(),
+        Field::number("max_log_file_mb", Storage, (1, 10_000), Megabytes, "Size of one log file", "单个日志文件上限")
+            .immediately(),
         Field::choice(
             "log_level",
             Storage,
             &["error", "warn", "info", "debug", "trace"],
             "The least severe log lines that are written",
             "日志级别",
-        ),
+        )
+        .immediately(),
         Field::list(
             "trusted_proxies",
             Security,
@@ -250,7 +257,8 @@ pub(crate) const FIELDS: &[Field] = &{
             Minutes,
             "Time without activity after which the console signs out",
             "控制台无操作自动退出的时间",
-        ),
+        )
+        .immediately(),
     ]
 };
 

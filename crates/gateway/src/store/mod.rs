@@ -6,10 +6,14 @@
 //! Look-ups return `Option`; whether "not found" is an error is for the edge to say.
 
 pub(crate) mod accounts;
+pub(crate) mod admin_tokens;
 pub(crate) mod admins;
 pub(crate) mod api_keys;
+pub(crate) mod audit_trail;
 pub(crate) mod conversations;
 pub(crate) mod requests;
+pub(crate) mod search;
+pub(crate) mod settings_history;
 mod writer;
 
 use std::path::Path;
@@ -106,6 +110,12 @@ impl Store {
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.read).await?;
         Ok(())
+    }
+
+    /// What the database takes up, in bytes.
+    pub(crate) async fn bytes(&self) -> Result<i64, StoreError> {
+        let query = sqlx::query_scalar("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()");
+        Ok(query.fetch_one(&self.read).await?)
     }
 
     /// Waits for what is under way and closes the files.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
+use super::api_keys::{KeyUse, write_key_use};
 use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
 use super::requests::{RequestRow, insert_requests};
 use super::{Store, StoreError};
@@ -49,6 +50,7 @@ pub(crate) enum Write {
     Request(Box<RequestRow>),
     Account(Box<AccountState>),
     Quota(Box<QuotaRow>),
+    KeyUse(Box<KeyUse>),
 }
 
 /// Sends to the writer; cheap to clone.
@@ -231,6 +233,8 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     let mut requests = Vec::new();
     // The last state of an account in this batch is the one that counts.
     let mut accounts: HashMap<&str, &AccountState> = HashMap::new();
+    // The same of a key; several threads may have queued theirs in another order than they counted.
+    let mut uses: HashMap<&str, &KeyUse> = HashMap::new();
     for write in batch {
         match write {
             Write::Turn(..) => {}
@@ -239,10 +243,19 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
                 accounts.insert(&state.id, state);
             }
             Write::Quota(row) => upsert_quota(connection, row).await?,
+            Write::KeyUse(key_use) => {
+                let latest = uses.entry(&key_use.id).or_insert(key_use);
+                if latest.total < key_use.total {
+                    *latest = key_use;
+                }
+            }
         }
     }
     for state in accounts.into_values() {
         write_account_state(connection, state).await?;
+    }
+    for key_use in uses.into_values() {
+        write_key_use(connection, key_use).await?;
     }
     if requests.is_empty() {
         return Ok(());

@@ -118,6 +118,15 @@ impl Upstream {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    pub(super) fn base_url(&self) -> &str {
+        &self.shared.base_url
+    }
+
+    /// A client of its own for a probe, which speaks whatever the other side does.
+    pub(super) fn probe_client(&self, settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
+        client_builder(self.shared.tls.clone(), &settings.proxy_url, settings.connect_timeout)?.build()
+    }
+
     /// Sends a turn over REST; answers when the upstream's answer has begun.
     pub(crate) async fn chat_over_rest(
         &self,
@@ -317,7 +326,7 @@ pub(super) async fn read_error_body(response: reqwest::Response) -> Bytes {
 }
 
 /// Reads a body up to `limit`.
-async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, UpstreamError> {
+pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, UpstreamError> {
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await? {
         let room = limit - body.len();

@@ -9,6 +9,7 @@ mod client;
 mod credential;
 mod error;
 mod exit;
+mod probe;
 mod rest_answer;
 mod shards;
 mod socket;

@@ -1,9 +1,10 @@
 //! The two ways of speaking to the upstream.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a turn goes over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Transport {
     Websocket,

@@ -51,13 +51,19 @@ impl Process {
     }
 
     async fn add_account(&self, token: &str) {
+        assert_eq!(self.admin("POST", "/accounts", &json!({ "token": token })).await.0, 201);
+    }
+
+    /// A call of the admin API, signed in for it.
+    async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let session = self.http.post(format!("{}/admin/api/v1/session", self.base));
         let session = session.json(&json!({ "username": "admin", "password": PASSWORD })).send().await.unwrap();
         assert_eq!(session.status(), 204);
         let cookie = session.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let account = self.http.post(format!("{}/admin/api/v1/accounts", self.base)).header("cookie", cookie);
-        let account = account.header("x-requested-with", "console").json(&json!({ "token": token })).send().await;
-        assert_eq!(account.unwrap().status(), 201);
+        let call = self.http.request(method.parse().unwrap(), format!("{}/admin/api/v1{path}", self.base));
+        let call = call.header("cookie", cookie).header("x-requested-with", "console").json(body);
+        let answer = call.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
     /// Asks; the answer, if its end was seen. Only a broken connection is no end: everything else must be an answer.
@@ -178,6 +184,30 @@ impl Client {
 async fn simulator() -> Simulator {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Simulator::start(Options { default_quota: 1_000_000, ..Options::default() }).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_requests_of_a_keys_day_survive_a_kill() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path(), &simulator).await;
+    simulator.add_account("anna");
+    process.add_account("anna").await;
+    let (_, keys) = process.admin("GET", "/keys", &Value::Null).await;
+    let path = format!("/keys/{}", keys["items"][0]["id"].as_str().unwrap());
+    // Counted exactly only where it is limited: nobody pays for what nobody asked for.
+    assert_eq!(process.admin("PATCH", &path, &json!({ "requests_per_day": 31 })).await.0, 200);
+    for number in 0..30 {
+        let question = user(&format!("question number {number}"));
+        process.ask(&[question], number % 2 == 0).await.expect("an answer");
+    }
+    process.signal("KILL");
+    process.ended().await;
+
+    let process = Process::start(directory.path(), &simulator).await;
+    let (_, key) = process.admin("GET", &path, &Value::Null).await;
+    // Stored together with the day's; that one may have ended in between.
+    assert_eq!(key["requests_total"], 30, "{key}");
 }
 
 async fn what_clients_saw_survives_a_kill_under_load() {

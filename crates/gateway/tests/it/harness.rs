@@ -153,7 +153,26 @@ impl Rig {
         panic!("{method} {path}: signed in twice, and still not known");
     }
 
-    async fn sign_in(&self) -> String {
+    /// A call of the admin API with a token, or anything else, as bearer.
+    pub(crate) async fn admin_as(&self, bearer: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = self.http.request(method.parse().unwrap(), self.url(&format!("/admin/api/v1{path}")));
+        let request = request.bearer_auth(bearer);
+        let request = if let Some(body) = &body { request.json(body) } else { request };
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    /// A new token of the admin API; its id and secret.
+    pub(crate) async fn add_token(&self, scopes: &[&str]) -> (String, String) {
+        let body = json!({ "name": "script", "scopes": scopes });
+        let (status, token) = self.admin("POST", "/tokens", Some(body)).await;
+        assert_eq!(status, 201, "{token}");
+        (token["id"].as_str().unwrap().to_owned(), token["token"].as_str().unwrap().to_owned())
+    }
+
+    /// Signs in; the cookie.
+    pub(crate) async fn sign_in(&self) -> String {
         let response = self
             .http
             .post(self.url("/admin/api/v1/session"))

@@ -4,14 +4,19 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod admin;
+mod admin_access;
 mod bad_input;
+mod compat;
 mod connections;
+mod contract;
 mod conversations;
 mod durability;
 mod endings;
+mod events;
 mod exit;
 mod front;
 mod harness;
+mod keys;
 mod models;
 mod moving;
 mod pool;
@@ -19,9 +24,11 @@ mod probes;
 mod reply;
 mod resting;
 mod rooms;
+mod settings_history;
 mod settings_hot;
 mod smoke;
 mod storage;
 mod streams;
+mod system;
 mod talk;
 mod transports;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 18] = [
+const LAYERS: [(&str, u8); 20] = [
     ("main", 10),
     ("lib", 10),
     ("demo", 9),
@@ -22,6 +22,8 @@ const LAYERS: [(&str, u8); 18] = [
     ("store", 1),
     ("secrets", 0),
     ("clock", 0),
+    ("limits", 0),
+    ("events", 1),
 ];
 
 /// Used everywhere, imports nothing but the form of a log line.

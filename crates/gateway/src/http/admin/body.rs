@@ -7,10 +7,14 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::error::AdminError;
+use crate::clock::parse_timestamp;
 use crate::settings::FieldError;
 
 /// Admin bodies are small; the largest is a patch of all settings.
 const MOST_BYTES: usize = 1024 * 1024;
+
+/// Bodies with lists of tokens.
+const MOST_LARGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// A JSON value that came as `application/json`. Other types are refused: a foreign page can send those without asking.
 pub(super) struct JsonBody(pub(super) Value);
@@ -24,32 +28,58 @@ pub(super) struct Members {
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = AdminError;
 
-    async fn from_request(mut request: Request, state: &S) -> Result<Self, AdminError> {
-        if !is_json(request.headers()) {
-            let message = "send the body as JSON, with the header Content-Type: application/json";
-            return Err(AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-        }
-        DefaultBodyLimit::apply(DefaultBodyLimit::max(MOST_BYTES), &mut request);
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Self(value)),
-            Err(error) => Err(AdminError::invalid_request(format!("the body is not JSON: {error}"))),
-        }
+    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
+        read(request, state, MOST_BYTES).await.map(Self)
     }
+}
+
+/// The members of a body that may hold long lists.
+pub(super) struct LargeMembers(pub(super) Members);
+
+impl<S: Send + Sync> FromRequest<S> for LargeMembers {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
+        Members::of(read(request, state, MOST_LARGE_BYTES).await?).map(Self)
+    }
+}
+
+async fn read<S: Send + Sync>(mut request: Request, state: &S, limit: usize) -> Result<Value, AdminError> {
+    if !is_json(request.headers()) {
+        let message = "send the body as JSON, with the header Content-Type: application/json";
+        return Err(AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    DefaultBodyLimit::apply(DefaultBodyLimit::max(limit), &mut request);
+    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection, limit))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| AdminError::invalid_request(format!("the body is not JSON: {error}")))
 }
 
 impl<S: Send + Sync> FromRequest<S> for Members {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        match JsonBody::from_request(request, state).await?.0 {
-            Value::Object(members) => Ok(Self { members, errors: Vec::new() }),
-            _ => Err(AdminError::field("", "type", "must be a JSON object")),
-        }
+        Self::of(JsonBody::from_request(request, state).await?.0)
     }
 }
 
 impl Members {
+    fn of(value: Value) -> Result<Self, AdminError> {
+        match value {
+            Value::Object(members) => Ok(Self { members, errors: Vec::new() }),
+            _ => Err(AdminError::field("", "type", "must be a JSON object")),
+        }
+    }
+
+    /// An object that has to be there.
+    pub(super) fn object(&mut self, name: &'static str) -> Option<Map<String, Value>> {
+        match self.members.remove(name) {
+            Some(Value::Object(object)) => Some(object),
+            Some(_) => self.refuse(name, "type", "must be an object"),
+            None => self.refuse(name, "required", "is required"),
+        }
+    }
+
     /// A text that has to be there; empty when it is not, which [`Members::finish`] then tells.
     pub(super) fn required_text(&mut self, name: &'static str) -> String {
         if !self.members.contains_key(name) {
@@ -97,6 +127,36 @@ impl Members {
         }
     }
 
+    /// A number that may be `null`: `Some(None)`.
+    pub(super) fn nullable_number(&mut self, name: &'static str) -> Option<Option<u32>> {
+        let value = self.members.remove(name)?;
+        if value.is_null() {
+            return Some(None);
+        }
+        match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => Some(Some(number)),
+            None => self.refuse(name, "type", "must be a whole number, not negative, or null"),
+        }
+    }
+
+    /// A list of texts that may be `null`: `Some(None)`.
+    pub(super) fn nullable_texts(&mut self, name: &'static str) -> Option<Option<Vec<String>>> {
+        let value = self.members.remove(name)?;
+        match serde_json::from_value(value) {
+            Ok(texts) => Some(texts),
+            Err(_) => self.refuse(name, "type", "must be a list of texts or null"),
+        }
+    }
+
+    /// A time that may be `null`: `Some(None)`. In milliseconds since 1970.
+    pub(super) fn nullable_time(&mut self, name: &'static str) -> Option<Option<i64>> {
+        let Some(text) = self.nullable_text(name)? else { return Some(None) };
+        match parse_timestamp(&text) {
+            Some(time) => Some(Some(time)),
+            None => self.refuse(name, "format", "must be a time as in 2026-03-01T12:00:00Z, or null"),
+        }
+    }
+
     /// Notes that a member is not valid.
     pub(super) fn refuse<T>(&mut self, name: &str, code: &'static str, message: impl Into<String>) -> Option<T> {
         self.errors.push(FieldError::new(format!("/{name}"), code, json!({}), message));
@@ -119,12 +179,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     ["application/json", "application/merge-patch+json"].iter().any(|json| essence.eq_ignore_ascii_case(json))
 }
 
-fn unreadable(rejection: BytesRejection) -> AdminError {
+fn unreadable(rejection: &BytesRejection, limit: usize) -> AdminError {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => AdminError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("the body is larger than {MOST_BYTES} bytes"),
+            format!("the body is larger than {limit} bytes"),
         ),
         _ => AdminError::invalid_request("the body could not be read to its end"),
     }

@@ -1,42 +1,146 @@
-//! Who calls: the session in the cookie, and whether the call may have been forged by a foreign page.
+//! Who calls: a person by the session in the cookie, or a script by its token; and whether the call may have been forged by a
+//! foreign page.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::AdminState;
-use super::error::AdminError;
-use crate::admins::{Admins, Browser, Session, SessionError};
+use super::error::{AdminError, SharedRate};
+use crate::admins::{Actor, ActorKind, Admins, Browser, Scope, Session, SessionError, TOKEN_PREFIX};
 use crate::http::client_address::ClientAddress;
+use crate::http::request_id::RequestId;
 use crate::settings::{Settings, WebAddress};
 
 /// Name of the cookie.
 pub(crate) const SESSION_COOKIE: &str = "grok2api_session";
 
-/// A signed-in admin. Taking this in a handler is what protects its route.
+/// Who calls. Taking this in a handler is what protects its route.
 pub(crate) struct Caller {
-    pub(crate) session: Session,
+    who: Who,
+    actor: Actor,
+}
+
+/// As what they came in.
+#[derive(Clone, Debug)]
+enum Who {
+    /// A person at the console.
+    Session(Session),
+    /// A script, by the id of its token.
+    Token(String),
+}
+
+impl Caller {
+    pub(super) fn person(session: Session, actor: Actor) -> Self {
+        Self { who: Who::Session(session), actor }
+    }
+
+    pub(super) fn token(id: String, actor: Actor) -> Self {
+        Self { who: Who::Token(id), actor }
+    }
+
+    /// What the audit trail says of them.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.actor.name
+    }
+
+    /// The session, if it is a person who calls.
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.who {
+            Who::Session(session) => Some(session),
+            Who::Token(_) => None,
+        }
+    }
+
+    /// Whether what they came in with still opens the door. Asking does not count as using it.
+    pub(super) fn is_still_in(&self, admins: &Admins) -> bool {
+        match &self.who {
+            Who::Session(session) => admins.session_lives(session),
+            Who::Token(id) => admins.token_lives(id),
+        }
+    }
+}
+
+/// A person who is signed in: for what a script's token may not do.
+pub(super) struct Person {
+    pub(super) caller: Caller,
+    pub(super) session: Session,
+}
+
+impl FromRequestParts<AdminState> for Person {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, AdminError> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        match caller.session().cloned() {
+            Some(session) => Ok(Self { caller, session }),
+            None => Err(AdminError::forbidden("this is for people who are signed in, not for tokens")),
+        }
+    }
 }
 
 impl FromRequestParts<AdminState> for Caller {
     type Rejection = AdminError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AdminState) -> Result<Self, AdminError> {
-        let secret = session_secret(&parts.headers).ok_or_else(unauthenticated)?;
-        let session = match state.admins.authenticate(secret) {
-            Ok(session) => session,
-            Err(SessionError::Expired) => {
-                let message = "the session has ended; sign in again";
-                return Err(AdminError::new(StatusCode::UNAUTHORIZED, "session_expired", message));
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        if let Some(token) = bearer(&parts.headers).filter(|secret| secret.starts_with(TOKEN_PREFIX)) {
+            let needed = (!is_read).then(|| scope_of(parts.uri.path()));
+            // Not forged by a page: no browser sends this header along by itself.
+            let token = state.admins.authenticate_token(token, needed)?;
+            if let Some(rate) = parts.extensions.get::<SharedRate>() {
+                rate.set(token.rate);
             }
-            Err(SessionError::Unknown) => return Err(unauthenticated()),
-        };
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            return Ok(Self::token(token.id, actor(ActorKind::Token, token.name, parts)));
+        }
+        let secret = session_secret(&parts.headers).ok_or_else(unauthenticated)?;
+        let session = open_session(&state.admins, secret)?;
+        if !is_read {
             check_not_forged(&parts.headers, &state.settings.current())?;
         }
-        Ok(Self { session })
+        let actor = actor(ActorKind::Session, session.username.clone(), parts);
+        Ok(Self::person(session, actor))
+    }
+}
+
+/// The session that a secret opens.
+pub(super) fn open_session(admins: &Admins, secret: &str) -> Result<Session, AdminError> {
+    match admins.authenticate(secret) {
+        Ok(session) => Ok(session),
+        Err(SessionError::Expired) => {
+            let message = "the session has ended; sign in again";
+            Err(AdminError::new(StatusCode::UNAUTHORIZED, "session_expired", message))
+        }
+        Err(SessionError::Unknown) => Err(unauthenticated()),
+    }
+}
+
+/// What a token must be allowed in order to change something there; whatever is not named takes all.
+fn scope_of(path: &str) -> Scope {
+    let path = path.strip_prefix("/admin/api/v1").unwrap_or(path);
+    match path.trim_start_matches('/').split('/').next() {
+        Some("accounts" | "imports") => Scope::Accounts,
+        Some("keys") => Scope::Keys,
+        Some("settings") => Scope::Settings,
+        // The topics of a stream change nothing but what its reader is told.
+        Some("events") => Scope::Read,
+        _ => Scope::All,
+    }
+}
+
+pub(super) fn actor(kind: ActorKind, name: String, parts: &Parts) -> Actor {
+    Actor {
+        kind,
+        name,
+        address: parts.extensions.get::<ClientAddress>().map(|address| address.0),
+        request_id: parts.extensions.get::<RequestId>().map(|id| Arc::clone(&id.0)),
     }
 }
 
@@ -53,11 +157,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Browser {
     }
 }
 
-/// Whether a request outside the admin API comes from a signed-in admin, by cookie or as a bearer token.
+/// Whether a request outside the admin API comes from an admin: by cookie, or with a session or a token as bearer.
 pub(crate) fn is_signed_in(admins: &Admins, headers: &HeaderMap) -> bool {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let secret = session_secret(headers).or(bearer.map(str::trim));
-    secret.is_some_and(|secret| admins.authenticate(secret).is_ok())
+    let is_known = |secret: &str| {
+        if secret.starts_with(TOKEN_PREFIX) {
+            admins.authenticate_token(secret, None).is_ok()
+        } else {
+            admins.authenticate(secret).is_ok()
+        }
+    };
+    session_secret(headers).or(bearer(headers)).is_some_and(is_known)
+}
+
+/// What an `Authorization: Bearer` header holds.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
 /// The session's secret in the request's cookies.
@@ -95,5 +210,6 @@ pub(super) fn check_origin(headers: &HeaderMap, settings: &Settings) -> Result<(
 }
 
 fn unauthenticated() -> AdminError {
-    AdminError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "sign in first: POST /admin/api/v1/session")
+    let message = "sign in first (POST /admin/api/v1/session), or send a token of the admin API as a bearer token";
+    AdminError::new(StatusCode::UNAUTHORIZED, "unauthenticated", message)
 }

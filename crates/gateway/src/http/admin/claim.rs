@@ -1,5 +1,6 @@
 //! `POST /claim`: the first admin of a fresh gateway, for whoever has the code that was printed at its start.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
@@ -7,15 +8,26 @@ use http::{HeaderMap, StatusCode};
 use super::AdminState;
 use super::body::Members;
 use super::caller::check_origin;
+use super::described::ClaimRequest;
 use super::error::AdminError;
 use super::session::opening_cookie;
-use crate::admins::{Browser, Claim};
+use crate::admins::{Actor, ActorKind, Browser, Change, Claim};
+use crate::http::request_id::RequestId;
 
 /// `POST /claim`. Signs in, too: name and password were just given.
+#[utoipa::path(
+    post,
+    path = "/claim",
+    operation_id = "claim_claim",
+    tag = "session",
+    request_body = ClaimRequest,
+    responses((status = 204, description = "The gateway is claimed and the caller signed in.")),
+)]
 pub(super) async fn claim(
     State(state): State<AdminState>,
     browser: Browser,
     headers: HeaderMap,
+    Extension(request_id): Extension<RequestId>,
     mut body: Members,
 ) -> Result<Response, AdminError> {
     check_origin(&headers, &state.settings.current())?;
@@ -30,6 +42,12 @@ pub(super) async fn claim(
             return Err(error.into());
         }
     };
-    tracing::info!(%address, "the gateway was claimed");
+    let actor = Actor {
+        kind: ActorKind::Session,
+        name: new.session.username.clone(),
+        address: Some(address),
+        request_id: Some(request_id.0),
+    };
+    state.trail.record(&actor, Change::new("admin.claim", &new.session.username)).await;
     Ok((StatusCode::NO_CONTENT, [opening_cookie(&new, &headers, &state.settings.current())]).into_response())
 }

@@ -1,18 +1,19 @@
 //! The one error object of the admin API, and what every answer gets on its way out.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::accounts::AccountError;
-use crate::admins::AdminsError;
+use crate::admins::{AdminsError, TokenError, TokenRate};
 use crate::http::request_id::RequestId;
 use crate::keys::KeyError;
-use crate::settings::{FieldError, SettingsError};
+use crate::settings::{FieldError, HistoryError, SettingsError};
 use crate::store::StoreError;
 
 /// A failure as scripts and the console read it. Handlers return it; the body is written on the way out, where the request's id
@@ -43,6 +44,10 @@ impl AdminError {
 
     pub(super) fn invalid_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Self {
@@ -133,9 +138,22 @@ impl IntoResponse for AdminError {
     }
 }
 
+/// How the caller's token stands; filled in by whoever recognises it.
+#[derive(Clone, Default)]
+pub(super) struct SharedRate(Arc<OnceLock<TokenRate>>);
+
+impl SharedRate {
+    pub(super) fn set(&self, rate: TokenRate) {
+        // Recognised twice in one request (in a handler that asks again): the first figure stands.
+        let _ = self.0.set(rate);
+    }
+}
+
 /// The last step of every answer: writes the body of a failure and keeps the answer out of caches.
-pub(super) async fn finish(request: Request, next: Next) -> Response {
+pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
+    let rate = SharedRate::default();
+    request.extensions_mut().insert(rate.clone());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<AdminError>() {
         let body = error.body(request_id.as_ref().map(|id| &*id.0));
@@ -151,6 +169,11 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(rate) = rate.0.get() {
+        headers.insert(HeaderName::from_static("ratelimit-limit"), rate.limit.into());
+        headers.insert(HeaderName::from_static("ratelimit-remaining"), rate.remaining.into());
+        headers.insert(HeaderName::from_static("ratelimit-reset"), rate.reset_s.into());
+    }
     response
 }
 
@@ -209,6 +232,22 @@ impl From<AccountError> for AdminError {
     }
 }
 
+impl From<TokenError> for AdminError {
+    fn from(error: TokenError) -> Self {
+        let message = error.to_string();
+        match error {
+            TokenError::Unknown => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message),
+            TokenError::Expired => Self::new(StatusCode::UNAUTHORIZED, "token_expired", message),
+            TokenError::Scope(_) => Self::forbidden(message),
+            TokenError::Throttled(rate) => {
+                let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message);
+                error.particulars.retry_after = Some(Duration::from_secs(rate.reset_s.try_into().unwrap_or(60)));
+                error
+            }
+        }
+    }
+}
+
 impl From<AdminsError> for AdminError {
     fn from(error: AdminsError) -> Self {
         let message = error.to_string();
@@ -219,10 +258,24 @@ impl From<AdminsError> for AdminError {
                 error.particulars.retry_after = Some(retry_after);
                 error
             }
+            AdminsError::NotFound => Self::not_found(message),
             AdminsError::ClaimClosed => Self::new(StatusCode::GONE, "claim_closed", message),
             AdminsError::WrongCode => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
             AdminsError::Invalid(field) => Self::validation(vec![field]),
             AdminsError::Hashing(_) | AdminsError::Store(_) => Self::internal(message),
+        }
+    }
+}
+
+impl From<HistoryError> for AdminError {
+    fn from(error: HistoryError) -> Self {
+        let message = error.to_string();
+        match error {
+            HistoryError::NotFound => Self::not_found(message),
+            HistoryError::Unreadable => Self::new(StatusCode::CONFLICT, "conflict", message),
+            HistoryError::Settings(error) => error.into(),
+            HistoryError::Store(error) => error.into(),
+            HistoryError::Internal(_) => Self::internal(message),
         }
     }
 }

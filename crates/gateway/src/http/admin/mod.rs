@@ -1,38 +1,69 @@
 //! The admin API, mounted at `/admin/api/v1`: what the console and scripts use.
 //!
 //! One file per group of endpoints. Every answer is JSON and never cached; every failure, unknown routes included, is the one
-//! error object of `error.rs`. Only a session opens these routes; API keys never do.
+//! error object of `error.rs`. Sessions and tokens of the admin API open these routes; API keys never do.
 
 mod accounts;
+mod attention;
+mod audit;
 mod body;
 mod caller;
 mod claim;
+mod compat;
+mod described;
 mod error;
+mod events;
 mod identifiers;
 mod keys;
+mod live;
 mod page;
 mod password;
+mod query;
+mod search;
 mod session;
+mod sessions;
 mod settings;
+mod settings_test;
+mod system;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use axum::Router;
 use axum::middleware::from_fn;
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, get};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::accounts::AccountPool;
-use crate::admins::Admins;
+use crate::admins::{Admins, Change, Trail};
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::keys::ApiKeys;
-use crate::settings::SettingsHandle;
+use crate::settings::{SettingsHandle, SettingsHistory};
+use crate::store::{Store, Writer};
+use crate::upstream::{ExitBreaker, Upstream};
 
-pub(crate) use caller::is_signed_in;
+use caller::Caller;
+
+pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
+pub(crate) use compat::router as compatible_router;
+pub(crate) use live::tell_consoles;
 pub(crate) use page::page;
+pub(crate) use settings::{settings_change, settings_event};
 
 /// What the endpoints work with.
 #[derive(Clone)]
 pub(crate) struct AdminState {
+    pub(crate) trail: Trail,
+    pub(crate) events: Events,
+    pub(crate) history: SettingsHistory,
+    pub(crate) store: Store,
+    pub(crate) writer: Writer,
+    pub(crate) exit: ExitBreaker,
+    pub(crate) upstream: Upstream,
+    /// Milliseconds since 1970.
+    pub(crate) started_at: i64,
     pub(crate) settings: SettingsHandle,
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
@@ -40,21 +71,52 @@ pub(crate) struct AdminState {
     pub(crate) clock: Clock,
 }
 
+impl AdminState {
+    /// Writes a change that was made into the audit trail.
+    async fn note(&self, caller: &Caller, change: Change) {
+        self.trail.record(caller.actor(), change).await;
+    }
+}
+
+/// All routes with their descriptions, relative to where they are mounted.
+pub(super) fn routes() -> OpenApiRouter<AdminState> {
+    OpenApiRouter::default()
+        .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(claim::claim))
+        .routes(routes!(password::change))
+        .routes(routes!(sessions::list, sessions::delete_others))
+        .routes(routes!(sessions::delete))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::show, tokens::delete))
+        .routes(routes!(audit::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(events::set_topics))
+        .routes(routes!(accounts::list, accounts::add))
+        .routes(routes!(accounts::summary))
+        .routes(routes!(accounts::show, accounts::edit, accounts::delete))
+        .routes(routes!(accounts::clear_cooldown))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::edit, keys::delete))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(settings::show, settings::edit))
+        .routes(routes!(settings::described))
+        .routes(routes!(settings::reset))
+        .routes(routes!(settings::validate))
+        .routes(routes!(settings::history))
+        .routes(routes!(settings::revert))
+        .routes(routes!(settings_test::proxy))
+        .routes(routes!(settings_test::public_url))
+        .routes(routes!(system::show))
+        .routes(routes!(system::health))
+        .routes(routes!(attention::list))
+        .routes(routes!(search::search))
+}
+
 /// All routes, relative to where they are mounted.
 pub(crate) fn router(state: AdminState) -> Router {
-    Router::new()
-        .route("/session", get(session::show).post(session::sign_in).delete(session::sign_out))
-        .route("/claim", post(claim::claim))
-        .route("/me/password", put(password::change))
-        .route("/accounts", get(accounts::list).post(accounts::add))
-        .route("/accounts/summary", get(accounts::summary))
-        .route("/accounts/{id}", get(accounts::show).patch(accounts::edit).delete(accounts::delete))
-        .route("/accounts/{id}/actions/clear_cooldown", post(accounts::clear_cooldown))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
-        .route("/settings", get(settings::show).patch(settings::edit))
-        .route("/settings/schema", get(settings::described))
-        .route("/settings/reset", post(settings::reset))
+    let (routes, _) = routes().split_for_parts();
+    routes
+        .route("/openapi.json", get(crate::http::openapi::show))
         // Routes, not only a fallback: beside a console that takes every path below `/admin`, fallbacks are never asked.
         .route("/", any(error::unknown_route))
         .route("/{*path}", any(error::unknown_route))

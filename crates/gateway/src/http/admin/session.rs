@@ -1,44 +1,82 @@
 //! `/session`: signing in and out, and who one is.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::Members;
-use super::caller::{Caller, SESSION_COOKIE, check_origin, session_secret};
+use super::caller::{Caller, Person, SESSION_COOKIE, check_origin, session_secret};
+use super::described::SignInRequest;
 use super::error::AdminError;
-use crate::admins::{Browser, NewSession, SignIn};
+use crate::admins::{Actor, ActorKind, Browser, Change, NewSession, SignIn};
 use crate::clock::timestamp;
+use crate::http::request_id::RequestId;
 use crate::settings::Settings;
 
+/// Who calls.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WhoBody {
+    /// The admin's name, or the token's.
+    username: String,
+    /// `owner` for people, `token` for scripts.
+    role: &'static str,
+    remember: bool,
+    created_at: Option<String>,
+    /// The session ends then, whatever happens.
+    expires_at: Option<String>,
+    /// The session ends then unless it is used before.
+    idle_expires_at: Option<String>,
+    claim_needed: bool,
+    /// For consoles on machines whose clock is wrong: the times above are ours.
+    server_time: String,
+}
+
 /// `GET /session`. Without a session the failure says whether the gateway waits to be claimed.
+#[utoipa::path(
+    get,
+    path = "/session",
+    operation_id = "session_show",
+    tag = "session",
+    responses((status = 200, description = "Who calls.", body = WhoBody)),
+)]
 pub(super) async fn show(
     State(state): State<AdminState>,
     caller: Result<Caller, AdminError>,
-) -> Result<Json<Value>, AdminError> {
+) -> Result<Json<WhoBody>, AdminError> {
     let claim_needed = state.admins.claim_needed();
-    let session = caller.map_err(|error| error.with_context("claim_needed", json!(claim_needed)))?.session;
-    Ok(Json(json!({
-        "username": session.username,
-        "role": "owner",
-        "remember": session.remember,
-        "created_at": timestamp(session.created_at),
-        "expires_at": timestamp(session.expires_at),
-        "idle_expires_at": timestamp(session.idle_expires_at),
-        "claim_needed": claim_needed,
-        // For consoles on machines whose clock is wrong: the times above are ours.
-        "server_time": timestamp(state.clock.now_ms()),
-    })))
+    let caller = caller.map_err(|error| error.with_context("claim_needed", json!(claim_needed)))?;
+    let session = caller.session();
+    Ok(Json(WhoBody {
+        username: caller.name().to_owned(),
+        role: if session.is_some() { "owner" } else { "token" },
+        remember: session.is_some_and(|session| session.remember),
+        created_at: session.map(|session| timestamp(session.created_at)),
+        expires_at: session.map(|session| timestamp(session.expires_at)),
+        idle_expires_at: session.map(|session| timestamp(session.idle_expires_at)),
+        claim_needed,
+        server_time: timestamp(state.clock.now_ms()),
+    }))
 }
 
 /// `POST /session`
+#[utoipa::path(
+    post,
+    path = "/session",
+    operation_id = "session_sign_in",
+    tag = "session",
+    request_body = SignInRequest,
+    responses((status = 204, description = "Signed in; the session is in the cookie.")),
+)]
 pub(super) async fn sign_in(
     State(state): State<AdminState>,
     browser: Browser,
     headers: HeaderMap,
+    Extension(request_id): Extension<RequestId>,
     mut body: Members,
 ) -> Result<Response, AdminError> {
     check_origin(&headers, &state.settings.current())?;
@@ -57,17 +95,31 @@ pub(super) async fn sign_in(
     if let Some(Ok(old)) = session_secret(&headers).map(|secret| state.admins.authenticate(secret)) {
         state.admins.sign_out(&old).await?;
     }
-    tracing::info!(%address, "an admin signed in");
+    let actor = Actor {
+        kind: ActorKind::Session,
+        name: new.session.username.clone(),
+        address: Some(address),
+        request_id: Some(request_id.0),
+    };
+    state.trail.record(&actor, Change::new("session.create", &new.session.id)).await;
     Ok((StatusCode::NO_CONTENT, [opening_cookie(&new, &headers, &state.settings.current())]).into_response())
 }
 
 /// `DELETE /session`
+#[utoipa::path(
+    delete,
+    path = "/session",
+    operation_id = "session_sign_out",
+    tag = "session",
+    responses((status = 204, description = "Signed out.")),
+)]
 pub(super) async fn sign_out(
     State(state): State<AdminState>,
     headers: HeaderMap,
-    caller: Caller,
+    Person { caller, session }: Person,
 ) -> Result<Response, AdminError> {
-    state.admins.sign_out(&caller.session).await?;
+    state.admins.sign_out(&session).await?;
+    state.note(&caller, Change::new("session.delete", &session.id)).await;
     let cookie = cookie("", &headers, &state.settings.current(), "; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }

@@ -20,9 +20,10 @@ use crate::http::body;
 use crate::http::caller::authenticate;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
+use crate::http::key_limits;
 use crate::http::request_id::RequestId;
 use crate::http::streamed::LongAnswer;
-use crate::keys::ApiKey;
+use crate::keys::{Admission, ApiKey};
 use crate::settings::Settings;
 
 /// Which way the turn took.
@@ -56,35 +57,49 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let mut record = state.recorder.open(&request_id.0, route, client, user_agent);
     let settings = state.settings.current();
-    match read_turn(&state, &settings, &parts.headers, body, read, &mut record).await {
-        Ok(turn) => Box::pin(answer(state, settings, turn, record, request_id)).await,
+    // Before the body: a stranger's hundred megabytes are not read.
+    let admission = match admit(&state, &parts.headers, &mut record) {
+        Ok(admission) => admission,
+        Err(error) => {
+            body::discard(body).await;
+            return refuse(error, &mut record, &request_id);
+        }
+    };
+    let rate = admission.rate;
+    let mut response = match read_turn(admission.key(), &settings, &parts.headers, body, read, &mut record).await {
+        Ok(turn) => Box::pin(answer(state, settings, turn, admission, record, request_id)).await,
         Err(error) => refuse(error, &mut record, &request_id),
+    };
+    if let Some(rate) = rate {
+        key_limits::mark(&rate, response.headers_mut());
     }
+    response
+}
+
+/// Lets a request in if its key is good and has something left.
+fn admit(state: &ApiState, headers: &HeaderMap, record: &mut RequestRecord) -> Result<Admission, ApiError> {
+    let key = authenticate(state, headers)?;
+    record.row.key_id = Some(key.id.clone());
+    state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached))
 }
 
 async fn read_turn(
-    state: &ApiState,
+    key: &ApiKey,
     settings: &Settings,
     headers: &HeaderMap,
     body: Body,
     read: Read,
     record: &mut RequestRecord,
 ) -> Result<Turn, ApiError> {
-    // Before the body: a stranger's hundred megabytes are not read.
-    let key = match authenticate(state, headers) {
-        Ok(key) => key,
-        Err(error) => {
-            body::discard(body).await;
-            return Err(error);
-        }
-    };
-    record.row.key_id = Some(key.id.clone());
     let body = body::read(headers, body, settings.max_body_mb).await?;
-    let turn = read(&body, &key, settings, headers)?;
+    let turn = read(&body, key, settings, headers)?;
     record.row.model = Some(turn.model.chars().take(128).collect());
     record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
     record.row.stream = turn.stream;
     record.row.prompt_tokens = i64::try_from(turn.prompt_tokens).ok();
+    if !key.allows(&turn.model) {
+        return Err(ApiError::model_not_allowed(&turn.model));
+    }
     Ok(turn)
 }
 
@@ -97,6 +112,7 @@ async fn answer(
     state: ApiState,
     settings: Arc<Settings>,
     turn: Turn,
+    admission: Admission,
     record: RequestRecord,
     request_id: RequestId,
 ) -> Response {
@@ -109,6 +125,7 @@ async fn answer(
         keep_alive: Duration::from_secs(settings.keep_alive_interval),
         request_id: request_id.clone(),
         clock: state.clock.clone(),
+        admission: Some(admission),
     };
     let ignored = ignored_header(&turn.ignored);
     let chat = state.chat.clone();

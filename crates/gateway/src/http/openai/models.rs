@@ -1,4 +1,4 @@
-//! `GET /v1/models`, from a table: no upstream call.
+//! `GET /v1/models`, from a table: no upstream call. A key that may not use all models sees those it may.
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -21,10 +21,11 @@ pub(in crate::http) async fn list_models(
     headers: HeaderMap,
     request_id: axum::Extension<RequestId>,
 ) -> Response {
-    if let Err(error) = authenticate(&state, &headers) {
-        return error.into_response(&request_id.0.0);
-    }
-    let models: Vec<Value> = catalogue().iter().map(shown).collect();
+    let key = match authenticate(&state, &headers) {
+        Ok(key) => key,
+        Err(error) => return error.into_response(&request_id.0.0),
+    };
+    let models: Vec<Value> = catalogue().iter().filter(|entry| key.allows(entry.id)).map(shown).collect();
     Json(json!({ "object": "list", "data": models })).into_response()
 }
 
@@ -34,12 +35,13 @@ pub(in crate::http) async fn get_model(
     headers: HeaderMap,
     request_id: axum::Extension<RequestId>,
 ) -> Response {
-    if let Err(error) = authenticate(&state, &headers) {
-        return error.into_response(&request_id.0.0);
-    }
+    let key = match authenticate(&state, &headers) {
+        Ok(key) => key,
+        Err(error) => return error.into_response(&request_id.0.0),
+    };
     // A name that is not even text is no model's name.
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    match catalogue().iter().find(|entry| entry.id == id) {
+    match catalogue().iter().find(|entry| entry.id == id && key.allows(entry.id)) {
         Some(entry) => Json(shown(entry)).into_response(),
         None => ApiError::model_not_found(&id).into_response(&request_id.0.0),
     }

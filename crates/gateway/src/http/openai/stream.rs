@@ -17,6 +17,7 @@ use crate::chat::{Answer, ChatError, Step};
 use crate::clock::Clock;
 use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
+use crate::keys::Admission;
 
 /// A piece is handed over when it has grown to this, even if more is ready.
 const PIECE: usize = 32 * 1024;
@@ -32,6 +33,8 @@ pub(super) struct StreamOptions {
     pub(super) keep_alive: Duration,
     pub(super) request_id: RequestId,
     pub(super) clock: Clock,
+    /// Given back when the answer's last word is written, not when the connection notices: whoever saw the end may ask again.
+    pub(super) admission: Option<Admission>,
 }
 
 /// Estimated tokens of an answer.
@@ -144,6 +147,7 @@ impl AnswerStream {
     }
 
     fn finish(&mut self) {
+        self.options.admission = None;
         if let State::Streaming(streaming) = std::mem::replace(&mut self.state, State::Ended) {
             let (mut answer, mut writer) = *streaming;
             let usage = self.tokens.usage(self.options.prompt_tokens);
@@ -157,6 +161,7 @@ impl AnswerStream {
 
     /// Ends the stream with an error event, and without `[DONE]`: a broken answer must not look whole.
     fn fail(&mut self, error: &ApiError) {
+        self.options.admission = None;
         let object = error.object(&self.options.request_id.0);
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Streaming(streaming) => {

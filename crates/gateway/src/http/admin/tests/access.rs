@@ -25,13 +25,33 @@ async fn nothing_is_open_without_a_session() {
         (Method::GET, "/settings/schema"),
         (Method::PATCH, "/settings"),
         (Method::POST, "/settings/reset"),
+        (Method::POST, "/settings/validate"),
+        (Method::GET, "/settings/history"),
+        (Method::POST, "/settings/history/set_1/actions/revert"),
+        (Method::POST, "/settings/test/proxy"),
+        (Method::POST, "/settings/test/public_url"),
+        (Method::POST, "/keys/key_1/actions/rotate"),
+        (Method::GET, "/sessions"),
+        (Method::DELETE, "/sessions"),
+        (Method::DELETE, "/sessions/ses_1"),
+        (Method::GET, "/tokens"),
+        (Method::POST, "/tokens"),
+        (Method::GET, "/tokens/tok_1"),
+        (Method::DELETE, "/tokens/tok_1"),
+        (Method::GET, "/audit"),
+        (Method::GET, "/events"),
+        (Method::PUT, "/events/es_1/topics"),
+        (Method::GET, "/system"),
+        (Method::GET, "/system/health"),
+        (Method::GET, "/attention"),
+        (Method::GET, "/search"),
     ];
     for (method, path) in routes {
         let answer = fixture.send(fixture.request(method.clone(), path), Some(&json!({}))).await;
         assert_eq!(answer.error(), (401, "unauthenticated"), "{method} {path}");
     }
     // An API key opens /v1, never this.
-    let key = fixture.state.keys.create("a", 1).await.unwrap().pop().unwrap().secret;
+    let key = fixture.state.keys.create("a", 1, &KeyTerms::default()).await.unwrap().pop().unwrap().secret;
     let answer = fixture
         .send(fixture.request(Method::GET, "/keys").header("authorization", format!("Bearer {key}")), None)
         .await;
@@ -138,7 +158,7 @@ async fn a_foreign_page_cannot_use_the_session() {
     for headers in refused {
         assert_eq!(fixture.deliver(forged(headers)).await.error(), (403, "csrf"), "{headers:?}");
     }
-    assert_eq!(fixture.state.keys.list(), []);
+    assert_eq!(fixture.state.keys.len(), 0);
     for headers in [&[host, console][..], &[host, console, ("origin", "http://gateway:8000")]] {
         assert_eq!(fixture.deliver(forged(headers)).await.status, 201, "{headers:?}");
     }

@@ -21,8 +21,10 @@ use super::caller::SESSION_COOKIE;
 use super::*;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
+use crate::keys::KeyTerms;
 use crate::secrets::Cipher;
 use crate::store::{Store, Writer};
+use crate::upstream::UpstreamOptions;
 
 const PASSWORD: &str = "correct horse battery";
 const TOKEN: &str = "eyJhbGciOi.secret-account-token.signature";
@@ -67,8 +69,23 @@ impl Fixture {
         let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());
         let cipher = Cipher::load_or_create(path, None).unwrap();
         let claim_file = path.join("claim.hash");
+        let events = Events::new(&clock);
         let state = AdminState {
-            keys: ApiKeys::load(store.clone(), clock.clone()).await.unwrap(),
+            trail: Trail::new(store.clone(), events.clone(), clock.clone()),
+            events,
+            history: SettingsHistory::load(settings.clone(), store.clone(), cipher.clone(), clock.clone())
+                .await
+                .unwrap(),
+            store: store.clone(),
+            writer: writer.clone(),
+            exit: ExitBreaker::new(clock.clone()),
+            upstream: Upstream::new(
+                UpstreamOptions { base_url: "http://127.0.0.1:9".to_owned(), additional_ca: None },
+                TaskTracker::new(),
+            )
+            .unwrap(),
+            started_at: clock.now_ms(),
+            keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
             accounts: AccountPool::load(store, writer, cipher, clock.clone()).await.unwrap(),
             settings,

@@ -18,7 +18,9 @@ async fn a_key_tells_its_secret_once() {
     assert!(!list.text.contains(secret) && !one.text.contains(secret));
     assert_eq!(
         one.body,
-        json!({ "id": id, "name": "user-1", "preview": key["preview"], "enabled": true, "reasoning": null,
+        json!({ "id": id, "name": "user-1", "preview": key["preview"], "enabled": true, "state": "enabled", "reasoning": null,
+                "expires_at": null, "requests_per_minute": null, "requests_per_day": null, "concurrent_requests": null,
+                "models": null, "previous_secret_until": null, "in_flight": 0, "requests_today": 0, "requests_total": 0,
                 "created_at": "2026-03-01T12:00:00.000Z", "last_used_at": null, "version": 1 })
     );
 }
@@ -26,7 +28,7 @@ async fn a_key_tells_its_secret_once() {
 #[tokio::test]
 async fn a_key_is_edited_and_deleted() {
     let fixture = Fixture::signed_in().await;
-    let id = fixture.state.keys.create("a", 1).await.unwrap().pop().unwrap().key.id;
+    let id = fixture.state.keys.create("a", 1, &KeyTerms::default()).await.unwrap().pop().unwrap().key.id;
     let path = format!("/keys/{id}");
 
     let edited = fixture.patch(&path, "1", json!({ "enabled": false, "reasoning": "hidden" })).await;

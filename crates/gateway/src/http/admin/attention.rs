@@ -1,0 +1,101 @@
+//! `GET /attention`: what needs a person, worst first. Each line has a cause, a count and where to go; an empty list means that
+//! nothing does.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::AdminState;
+use super::caller::Caller;
+use crate::clock::timestamp;
+
+/// Keys whose time ends within this are worth a line.
+const SOON_MS: i64 = 7 * 86_400_000;
+
+/// What needs a person.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct AttentionList {
+    items: Vec<AttentionItem>,
+}
+
+/// One thing that does.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(super) struct AttentionItem {
+    /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
+    /// `records_dropped`, `keys_expiring`.
+    code: &'static str,
+    /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
+    severity: &'static str,
+    /// How many things it is about.
+    count: u64,
+    message: String,
+    /// Figures of the message.
+    params: Value,
+    /// The list that shows them, relative to the API's base.
+    target: Option<&'static str>,
+}
+
+/// `GET /attention`
+#[utoipa::path(
+    get,
+    path = "/attention",
+    operation_id = "attention_list",
+    tag = "system",
+    responses((status = 200, description = "What needs a person, worst first.", body = AttentionList)),
+)]
+pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Json<AttentionList> {
+    Json(attention(&state).await)
+}
+
+pub(super) async fn attention(state: &AdminState) -> AttentionList {
+    let mut items = Vec::new();
+    let mut add = |code, severity, count, message: String, params: Value, target| {
+        items.push(AttentionItem { code, severity, count, message, params, target });
+    };
+    if state.writer.is_stuck() || state.store.ping().await.is_err() {
+        let message = "The database takes no writes; the log has the reason.".to_owned();
+        add("database_failing", "error", 1, message, json!({}), Some("/system/health"));
+    }
+    let accounts = state.accounts.summary();
+    let count = |name: &str| accounts.states.get(name).copied().unwrap_or(0);
+    if accounts.total == 0 {
+        add("no_account", "error", 0, "There is no account.".to_owned(), json!({}), Some("/accounts"));
+    } else if accounts.able() == 0 {
+        let message = format!("None of the {} accounts can serve now.", accounts.total);
+        add(
+            "no_account_available",
+            "error",
+            accounts.total,
+            message,
+            json!({ "states": accounts.states }),
+            Some("/accounts"),
+        );
+    }
+    if let Some(label) = state.exit.closed() {
+        let message = format!("The upstream refuses this gateway's way out ({label}); it is left alone for a while.");
+        add("exit_refused", "error", 1, message, json!({ "reason": label }), Some("/system/health"));
+    }
+    if let Some(problem) = state.settings.refusal() {
+        let message = "The settings file cannot be used; the last good settings stay in force.".to_owned();
+        add("settings_file_refused", "warning", 1, message, json!({ "problem": problem }), Some("/settings"));
+    }
+    let invalid = count("invalid");
+    if invalid > 0 {
+        let message = format!("{invalid} accounts are invalid: their tokens have ended or their users are blocked.");
+        add("accounts_invalid", "warning", invalid, message, json!({}), Some("/accounts?state=invalid"));
+    }
+    let dropped = state.writer.dropped();
+    if dropped > 0 {
+        let message = format!("{dropped} rows of the log were dropped because the database could not keep up.");
+        add("records_dropped", "warning", dropped, message, json!({}), Some("/system"));
+    }
+    let now = state.clock.now_ms();
+    if let Some((count, first)) = state.keys.expiring(now, now.saturating_add(SOON_MS)) {
+        let first = timestamp(first);
+        let message = format!("{count} API keys end within a week, the first at {first}.");
+        add("keys_expiring", "info", count, message, json!({ "first": first }), Some("/keys?sort=expires_at"));
+    }
+    AttentionList { items }
+}
