@@ -11,11 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Trail};
+use crate::audit::DriftLog;
 use crate::audit::Recorder;
 use crate::bootstrap::{
     Bootstrap, BootstrapError, DataDirectory, FirstStartNotice, first_start, gateway_address, prepare_data_dir,
 };
-use crate::chat::ChatService;
+use crate::chat::{ChatRooms, ChatService};
 use crate::clock::Clock;
 use crate::conversations::Conversations;
 use crate::events::Events;
@@ -99,15 +100,16 @@ impl Gateway {
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
         let upstream = upstream(&bootstrap, &stop.chat_tasks)?;
-        let chat = ChatService::new(
-            settings.clone(),
-            accounts.clone(),
-            conversations.clone(),
-            upstream.clone(),
-            exit.clone(),
-            bootstrap.assets_url.clone(),
-            stop.chat_tasks.clone(),
-        );
+        let chat = ChatService::new(ChatRooms {
+            settings: settings.clone(),
+            accounts: accounts.clone(),
+            conversations: conversations.clone(),
+            upstream: upstream.clone(),
+            exit: exit.clone(),
+            drift: DriftLog::new(writer.clone(), metrics.clone(), clock.clone()),
+            assets_url: bootstrap.assets_url.clone(),
+            tasks: stop.chat_tasks.clone(),
+        });
         let events = Events::new(&clock);
         let trail = Trail::new(store.clone(), events.clone(), clock.clone());
         let api = ApiState {

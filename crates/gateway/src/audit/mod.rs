@@ -1,6 +1,8 @@
 //! One record per request to the chat routes. It is a guard: made when the request arrives and closed when it ends, however
 //! it ends; a web server drops a request whose client has left, and then the drop closes it.
 
+mod drift;
+
 use std::time::Instant;
 
 use serde::Serialize;
@@ -10,6 +12,8 @@ use crate::clock::Clock;
 use crate::store::requests::RequestRow;
 use crate::store::{Write, Writer};
 use crate::telemetry::Metrics;
+
+pub(crate) use drift::DriftLog;
 
 /// Longest user agent kept.
 const USER_AGENT: usize = 200;

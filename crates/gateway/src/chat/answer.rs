@@ -146,7 +146,7 @@ impl Answer {
                         }
                         Poll::Ready(Pulled::Complete) => self.state = State::Complete(stream),
                         Poll::Ready(Pulled::Failed(error)) => {
-                            return Poll::Ready(Step::Failed(self.broken(&stream, error)));
+                            return Poll::Ready(Step::Failed(self.broken(error)));
                         }
                     }
                 }
@@ -171,7 +171,6 @@ impl Answer {
         if let Some(lease) = self.lease.take() {
             let account = lease.account_id().to_string();
             lease.settle(Settlement::Success);
-            self.note_unknown(stream);
             let translator = stream.translator();
             let ids = translator.ids();
             let conversation = ids.conversation_id.clone().or_else(|| self.parent_conversation.clone());
@@ -210,8 +209,7 @@ impl Answer {
     }
 
     /// The answer broke after the commit point.
-    fn broken(&mut self, stream: &EventStream, error: UpstreamError) -> ChatError {
-        self.note_unknown(stream);
+    fn broken(&mut self, error: UpstreamError) -> ChatError {
         let verdict = error.verdict();
         if let Some(lease) = self.lease.take() {
             let account = lease.account_id().to_string();
@@ -221,12 +219,5 @@ impl Answer {
         }
         self.record.end(RequestEnding::Broken, 200, Some(verdict.label));
         error.into()
-    }
-
-    fn note_unknown(&self, stream: &EventStream) {
-        let unknown = stream.translator().unknown().values().sum();
-        if unknown > 0 {
-            self.record.metrics().unknown_frames(unknown);
-        }
     }
 }

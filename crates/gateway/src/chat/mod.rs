@@ -20,6 +20,7 @@ use protocol::model::Model;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
+use crate::audit::DriftLog;
 use crate::conversations::{Conversations, Wanted};
 use crate::settings::SettingsHandle;
 use crate::upstream::{ExitBreaker, Upstream};
@@ -34,15 +35,30 @@ pub(crate) struct ChatService {
 }
 
 /// What the service works with.
+pub(crate) struct ChatRooms {
+    pub(crate) settings: SettingsHandle,
+    pub(crate) accounts: AccountPool,
+    pub(crate) conversations: Conversations,
+    pub(crate) upstream: Upstream,
+    pub(crate) exit: ExitBreaker,
+    pub(crate) drift: DriftLog,
+    /// Where images come from, without a slash at the end.
+    pub(crate) assets_url: String,
+    /// Owns what goes on behind an answer.
+    pub(crate) tasks: TaskTracker,
+}
+
 struct Shared {
-    settings: SettingsHandle,
-    accounts: AccountPool,
-    conversations: Conversations,
-    upstream: Upstream,
-    exit: ExitBreaker,
-    assets_url: String,
-    tasks: TaskTracker,
+    rooms: ChatRooms,
     background: background::Background,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = ChatRooms;
+
+    fn deref(&self) -> &ChatRooms {
+        &self.rooms
+    }
 }
 
 /// What a client asks.
@@ -86,28 +102,8 @@ impl Receipt {
 }
 
 impl ChatService {
-    pub(crate) fn new(
-        settings: SettingsHandle,
-        accounts: AccountPool,
-        conversations: Conversations,
-        upstream: Upstream,
-        exit: ExitBreaker,
-        assets_url: String,
-        tasks: TaskTracker,
-    ) -> Self {
-        let background = background::Background::default();
-        Self {
-            shared: Arc::new(Shared {
-                settings,
-                accounts,
-                conversations,
-                upstream,
-                exit,
-                assets_url,
-                tasks,
-                background,
-            }),
-        }
+    pub(crate) fn new(rooms: ChatRooms) -> Self {
+        Self { shared: Arc::new(Shared { rooms, background: background::Background::default() }) }
     }
 
     /// The accounts that finished new turns since this was last asked; only they can have too many conversations.

@@ -67,6 +67,7 @@ impl ChatService {
             let mut over = Transport::Rest;
             let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over, &mut over).await {
                 Ok(opened) => {
+                    record.metrics().answer(over.label());
                     record.attempt(lease.account_id(), "ok", false, milliseconds(began), None);
                     record.row.turn = Some(opened.binding.receipt.label());
                     record.first_token();

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Shared;
 use crate::settings::Settings;
-use crate::upstream::{Credential, Heard, Patience, UpstreamAnswer, UpstreamError, UpstreamErrorKind};
+use crate::upstream::{Credential, Heard, Patience, Transport, UpstreamAnswer, UpstreamError, UpstreamErrorKind};
 
 /// What one pull brought.
 pub(super) enum Pulled {
@@ -28,6 +28,7 @@ pub(super) enum Pulled {
 /// The answer of one attempt.
 pub(super) struct EventStream {
     source: Source,
+    transport: Transport,
     translator: Translator,
     context: Arc<StreamContext>,
     mended: bool,
@@ -64,6 +65,7 @@ impl EventStream {
     pub(super) fn boxed(answer: UpstreamAnswer, context: StreamContext, options: RenderOptions) -> Box<Self> {
         let clock = StreamClock::new(&context.settings);
         Box::new(Self {
+            transport: answer.transport(),
             source: Source::Answer(answer),
             translator: Translator::new(options),
             context: Arc::new(context),
@@ -195,6 +197,14 @@ impl EventStream {
         }
         let context = Arc::clone(&self.context);
         Some(Box::pin(async move { mend(&context, &conversation, response.as_deref(), question.as_deref()).await }))
+    }
+}
+
+impl Drop for EventStream {
+    /// However the answer ended, what was not understood of it is noted.
+    fn drop(&mut self) {
+        let (counts, samples) = (self.translator.unknown(), self.translator.samples());
+        self.context.shared.drift.note(self.transport, counts, samples);
     }
 }
 

@@ -162,7 +162,7 @@ pub(crate) enum ReasoningFormat {
 }
 
 /// Which of the upstream's dialects is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UpstreamTransport {
     /// The WebSocket first; REST for a while where the upstream does not offer it.

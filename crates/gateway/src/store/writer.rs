@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
 use super::api_keys::{KeyUse, write_key_use};
 use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
+use super::drift::{DriftRow, add_drift};
 use super::requests::{RequestRow, insert_requests};
 use super::{Store, StoreError};
 
@@ -50,6 +51,7 @@ pub(crate) enum Write {
     Request(Box<RequestRow>),
     Account(Box<AccountState>),
     Quota(Box<QuotaRow>),
+    Drift(Box<DriftRow>),
     KeyUse(Box<KeyUse>),
 }
 
@@ -243,6 +245,7 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
                 accounts.insert(&state.id, state);
             }
             Write::Quota(row) => upsert_quota(connection, row).await?,
+            Write::Drift(row) => add_drift(connection, row).await?,
             Write::KeyUse(key_use) => {
                 let latest = uses.entry(&key_use.id).or_insert(key_use);
                 if latest.total < key_use.total {

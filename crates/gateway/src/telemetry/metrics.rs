@@ -29,6 +29,11 @@ struct ReceiptLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransportLabel {
+    transport: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
 }
@@ -45,7 +50,8 @@ struct Inner {
     open_streams: Gauge,
     attempts: Family<VerdictLabel, Counter>,
     turns: Family<ReceiptLabel, Counter>,
-    unknown_frames: Counter,
+    unknown_frames: Family<TransportLabel, Counter>,
+    answers: Family<TransportLabel, Counter>,
     accounts: Family<StateLabel, Gauge>,
     writer_queue: Gauge,
     writer_dropped: Counter<u64, AtomicU64>,
@@ -73,7 +79,8 @@ impl Metrics {
             open_streams: Gauge::default(),
             attempts: Family::default(),
             turns: Family::default(),
-            unknown_frames: Counter::default(),
+            unknown_frames: Family::default(),
+            answers: Family::default(),
             accounts: Family::default(),
             writer_queue: Gauge::default(),
             writer_dropped: Counter::default(),
@@ -91,7 +98,12 @@ impl Metrics {
         registry.register("open_streams", "Answers being relayed now", inner.open_streams.clone());
         registry.register("upstream_attempts", "Attempts by verdict", inner.attempts.clone());
         registry.register("turns", "Finished turns by receipt", inner.turns.clone());
-        registry.register("upstream_unknown_frames", "Upstream frames of no known kind", inner.unknown_frames.clone());
+        registry.register(
+            "upstream_unknown_frames",
+            "What the upstream said that is not known, by transport",
+            inner.unknown_frames.clone(),
+        );
+        registry.register("upstream_answers", "Answers begun, by transport", inner.answers.clone());
         registry.register("accounts", "Accounts by state", inner.accounts.clone());
         registry.register("writer_queue", "Rows waiting for the database", inner.writer_queue.clone());
         registry.register("writer_dropped", "Rows that could not be written", inner.writer_dropped.clone());
@@ -116,8 +128,13 @@ impl Metrics {
         self.0.turns.get_or_create(&ReceiptLabel { receipt }).inc();
     }
 
-    pub(crate) fn unknown_frames(&self, count: u64) {
-        self.0.unknown_frames.inc_by(count);
+    pub(crate) fn unknown_frames(&self, transport: &'static str, count: u64) {
+        self.0.unknown_frames.get_or_create(&TransportLabel { transport }).inc_by(count);
+    }
+
+    /// An answer has begun.
+    pub(crate) fn answer(&self, transport: &'static str) {
+        self.0.answers.get_or_create(&TransportLabel { transport }).inc();
     }
 
     pub(crate) fn open_stream(&self) -> StreamGuard {

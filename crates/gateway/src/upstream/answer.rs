@@ -4,9 +4,9 @@ use std::task::{Context, Poll};
 
 use protocol::event::GrokEvent;
 
-use super::UpstreamError;
 use super::rest_answer::RestAnswer;
 use super::socket_answer::SocketAnswer;
+use super::{Transport, UpstreamError};
 
 /// An answer that has begun. Dropping it ends the upstream's work on it.
 pub(crate) enum UpstreamAnswer {
@@ -34,6 +34,14 @@ impl UpstreamAnswer {
         match self {
             Self::Rest(answer) => answer.poll_events(context, event),
             Self::Websocket(answer) => answer.poll_events(context, event),
+        }
+    }
+
+    /// What it comes over.
+    pub(crate) fn transport(&self) -> Transport {
+        match self {
+            Self::Rest(_) => Transport::Rest,
+            Self::Websocket(_) => Transport::Websocket,
         }
     }
 }

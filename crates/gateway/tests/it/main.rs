@@ -5,11 +5,13 @@
 
 mod admin;
 mod admin_access;
+mod auto;
 mod bad_input;
 mod compat;
 mod connections;
 mod contract;
 mod conversations;
+mod drift;
 mod durability;
 mod endings;
 mod events;

@@ -14,6 +14,9 @@ use crate::clock::timestamp;
 /// Keys whose time ends within this are worth a line.
 const SOON_MS: i64 = 7 * 86_400_000;
 
+/// What the upstream said within this and nobody understood is worth a line.
+const DRIFT_MS: i64 = 86_400_000;
+
 /// What needs a person.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionList {
@@ -24,7 +27,7 @@ pub(super) struct AttentionList {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
     /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
-    /// `records_dropped`, `keys_expiring`.
+    /// `records_dropped`, `upstream_drift`, `keys_expiring`.
     code: &'static str,
     /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
     severity: &'static str,
@@ -92,6 +95,12 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
         add("records_dropped", "warning", dropped, message, json!({}), Some("/system"));
     }
     let now = state.clock.now_ms();
+    let drift =
+        state.store.drift_since(now.saturating_sub(DRIFT_MS)).await.ok().and_then(|count| u64::try_from(count).ok());
+    if let Some(kinds @ 1..) = drift {
+        let message = format!("The upstream said {kinds} kinds of things today that this version does not know.");
+        add("upstream_drift", "info", kinds, message, json!({}), Some("/system/drift"));
+    }
     if let Some((count, first)) = state.keys.expiring(now, now.saturating_add(SOON_MS)) {
         let first = timestamp(first);
         let message = format!("{count} API keys end within a week, the first at {first}.");

@@ -11,6 +11,7 @@ mod caller;
 mod claim;
 mod compat;
 mod described;
+mod drift;
 mod error;
 mod events;
 mod identifiers;
@@ -108,6 +109,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(settings_test::public_url))
         .routes(routes!(system::show))
         .routes(routes!(system::health))
+        .routes(routes!(drift::list, drift::clear))
         .routes(routes!(attention::list))
         .routes(routes!(search::search))
 }

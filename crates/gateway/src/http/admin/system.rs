@@ -1,5 +1,7 @@
 //! `/system`: what runs here, and whether its parts work.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use super::AdminState;
 use super::caller::Caller;
 use super::error::AdminError;
 use crate::clock::timestamp;
+use crate::settings::UpstreamTransport;
 
 /// What of `/v1` this version offers.
 const ENDPOINTS: [&str; 3] = ["chat_completions", "responses", "models"];
@@ -27,6 +30,16 @@ pub(super) struct SystemBody {
     storage: StorageBody,
     accounts: usize,
     keys: usize,
+    upstream: UpstreamBody,
+}
+
+/// How the upstream is spoken to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UpstreamBody {
+    /// The setting `upstream_transport`: `auto`, `websocket`, `rest`.
+    transport: UpstreamTransport,
+    /// Accounts by what their last answer came over.
+    accounts: BTreeMap<&'static str, u64>,
 }
 
 /// Where things are kept.
@@ -69,7 +82,8 @@ pub(super) struct Component {
 )]
 pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Result<Json<SystemBody>, AdminError> {
     let now = state.clock.now_ms();
-    let public_url = state.settings.current().base_url.clone();
+    let settings = state.settings.current();
+    let (public_url, transport) = (settings.base_url.clone(), settings.upstream_transport);
     Ok(Json(SystemBody {
         version: env!("CARGO_PKG_VERSION"),
         started_at: timestamp(state.started_at),
@@ -85,6 +99,7 @@ pub(super) async fn show(State(state): State<AdminState>, _: Caller) -> Result<J
         },
         accounts: state.accounts.len(),
         keys: state.keys.len(),
+        upstream: UpstreamBody { transport, accounts: state.accounts.summary().transports },
     }))
 }
 
