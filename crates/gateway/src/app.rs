@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
 use crate::admins::Admins;
-use crate::audit::Recorder;
+use crate::audit::{Recorder, Records, Retention};
 use crate::bootstrap::{
     Bootstrap, BootstrapError, DataDirectory, FirstStartNotice, first_start, gateway_address, prepare_data_dir,
 };
@@ -123,7 +123,7 @@ impl Gateway {
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
         let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
-        let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging };
+        let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging, clock };
         jobs.spawn(&stop.background, &stop.ends.soft);
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
         let workers = Workers::start(&stop.ends)
@@ -156,6 +156,14 @@ impl Gateway {
     /// Looks at the settings file now, as it does every few seconds.
     pub fn poll_settings(&self) {
         self.api.settings.poll();
+    }
+
+    /// Trims the request log and the statistics now, as it does every minute.
+    pub async fn trim_log(&self) {
+        let retention = Retention::of(&self.api.settings.current());
+        if let Err(error) = retention.apply(&self.api.store, &self.api.clock).await {
+            tracing::warn!(error = %error, "the request log could not be trimmed");
+        }
     }
 
     pub(crate) fn api(&self) -> &ApiState {
@@ -258,6 +266,8 @@ fn admin_router(api: &ApiState) -> Router {
         keys: api.keys.clone(),
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
+        records: Records::new(api.store.clone(), api.clock.clone()),
+        metrics: api.metrics.clone(),
         clock: api.clock.clone(),
     };
     Router::new()

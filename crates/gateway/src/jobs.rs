@@ -8,7 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
 use crate::admins::Admins;
+use crate::audit::Retention;
 use crate::chat::ChatService;
+use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::keys::ApiKeys;
 use crate::settings::SettingsHandle;
@@ -24,9 +26,6 @@ const STORE_USAGE: Duration = Duration::from_secs(30);
 /// How often what is too old or too much goes.
 const TRIM: Duration = Duration::from_secs(60);
 
-/// Rows of the request log deleted in one statement.
-const TRIM_STEP: i64 = 2_000;
-
 /// The handles that the work needs.
 pub(crate) struct Jobs {
     pub(crate) settings: SettingsHandle,
@@ -37,6 +36,7 @@ pub(crate) struct Jobs {
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) logging: Option<Logging>,
+    pub(crate) clock: Clock,
 }
 
 impl Jobs {
@@ -86,16 +86,10 @@ impl Jobs {
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
         }
-        let keep = i64::try_from(settings.max_log_entries).unwrap_or(i64::MAX);
-        loop {
-            match self.store.trim_requests(keep, TRIM_STEP).await {
-                Ok(gone) if i64::try_from(gone).is_ok_and(|gone| gone == TRIM_STEP) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(error = %error, "the request log could not be trimmed");
-                    break;
-                }
-            }
+        match Retention::of(&settings).apply(&self.store, &self.clock).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "entries of the request log that were too old or too many are gone"),
+            Err(error) => tracing::warn!(error = %error, "the request log could not be trimmed"),
         }
     }
 }

@@ -272,6 +272,16 @@ impl State {
         bit
     }
 
+    /// Places in the pool, the free ones included.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Accounts that could serve a mode now; modes without a set of their own count as `auto`.
+    pub(super) fn ready_count(&self, mode: &str) -> usize {
+        self.ready.iter().find(|set| set.mode == mode).unwrap_or(&self.ready[0]).accounts.len()
+    }
+
     /// Gives back what [`State::take`] took.
     pub(super) fn give_back(&mut self, index: u32, id: &str, now: i64, change: impl FnOnce(&mut Entry)) -> bool {
         // The slot may have been given to another account after a deletion.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::background;
 use super::settle::settle;
-use super::start::Started;
+use super::start::{Started, failed_attempt};
 use super::stream::{EventStream, Pulled};
 use super::{ChatError, Receipt, Shared};
 use crate::accounts::{Lease, Settlement};
@@ -167,6 +167,7 @@ impl Answer {
         if let Some(lease) = self.lease.take() {
             let account = lease.account_id().to_string();
             lease.settle(Settlement::Success);
+            self.record.complete();
             self.note_unknown(stream);
             let translator = stream.translator();
             let ids = translator.ids();
@@ -210,10 +211,8 @@ impl Answer {
         self.note_unknown(stream);
         let verdict = error.verdict();
         if let Some(lease) = self.lease.take() {
-            let account = lease.account_id().to_string();
-            let charged = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.request_id);
-            let elapsed = self.record.elapsed_ms();
-            self.record.attempt(&account, verdict.label, charged, elapsed, Some(error.to_string()));
+            let penalty = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.request_id);
+            self.record.attempt_failed(failed_attempt(&error, verdict, penalty));
         }
         self.record.end(RequestEnding::Broken, 200, Some(verdict.label));
         error.into()

@@ -25,6 +25,7 @@ pub(crate) enum Group {
 pub(crate) enum Unit {
     Seconds,
     Minutes,
+    Days,
     Megabytes,
     Count,
 }

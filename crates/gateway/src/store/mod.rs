@@ -9,7 +9,10 @@ pub(crate) mod accounts;
 pub(crate) mod admins;
 pub(crate) mod api_keys;
 pub(crate) mod conversations;
+pub(crate) mod request_log;
 pub(crate) mod requests;
+pub(crate) mod statistics;
+pub(crate) mod statistics_read;
 mod writer;
 
 use std::path::Path;
@@ -22,6 +25,12 @@ pub(crate) use writer::{TurnCommit, Write, Writer};
 
 /// Reading connections: look-ups take about 0.1 ms each, so a few serve many requests.
 const READERS: u32 = 3;
+
+/// Connections for lists and statistics, apart from the others so that no chat waits behind them; closed when nobody looks.
+const REPORTERS: u32 = 2;
+
+/// How long such a connection stays open unused.
+const REPORTER_IDLE: Duration = Duration::from_secs(60);
 
 /// How long a statement waits for the database file when another process holds it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +67,7 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 pub(crate) struct Store {
     write: SqlitePool,
     read: SqlitePool,
+    report: SqlitePool,
 }
 
 impl Store {
@@ -88,13 +98,21 @@ impl Store {
             .statement_cache_capacity(256);
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { write, read })
+        let options = options.read_only(true);
+        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
+        let report = SqlitePoolOptions::new().max_connections(REPORTERS).idle_timeout(REPORTER_IDLE);
+        let report = report.connect_lazy_with(options);
+        Ok(Self { write, read, report })
     }
 
     /// The pool for reading.
     pub(crate) fn reader(&self) -> &SqlitePool {
         &self.read
+    }
+
+    /// The pool for lists and statistics.
+    pub(crate) fn reports(&self) -> &SqlitePool {
+        &self.report
     }
 
     /// The pool for writing: one connection, so writers queue.
@@ -111,6 +129,7 @@ impl Store {
     /// Waits for what is under way and closes the files.
     pub(crate) async fn close(&self) {
         self.read.close().await;
+        self.report.close().await;
         self.write.close().await;
     }
 }

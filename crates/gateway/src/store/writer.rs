@@ -19,12 +19,13 @@ use tokio_util::task::TaskTracker;
 use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
 use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
 use super::requests::{RequestRow, insert_requests};
+use super::statistics::add_to_statistics;
 use super::{Store, StoreError};
 
 /// Turns and records that may wait to be written.
 const QUEUE: usize = 8192;
 
-/// Most entries in one transaction: 256 rows × 22 columns stay well below SQLite's 32,766 bound values.
+/// Most entries in one transaction: 256 rows × 30 columns stay well below SQLite's 32,766 bound values.
 const BATCH: usize = 256;
 
 /// A write that takes longer hangs.
@@ -247,5 +248,6 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     if requests.is_empty() {
         return Ok(());
     }
-    insert_requests(connection, &requests).await
+    insert_requests(connection, &requests).await?;
+    add_to_statistics(connection, &requests).await
 }

@@ -120,6 +120,11 @@ impl Metrics {
         self.0.unknown_frames.inc_by(count);
     }
 
+    /// Answers being relayed now.
+    pub(crate) fn open_streams(&self) -> i64 {
+        self.0.open_streams.get()
+    }
+
     pub(crate) fn open_stream(&self) -> StreamGuard {
         self.0.open_streams.inc();
         StreamGuard(self.clone())

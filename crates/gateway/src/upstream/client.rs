@@ -134,7 +134,7 @@ impl Upstream {
             return Ok(AnswerBody::new(response, slot));
         }
         let body = read_body(response, ERROR_BODY).await.unwrap_or_default();
-        Err(classify_http(status, content_type.as_deref(), &body).into())
+        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
     }
 
     /// Makes a unary call and reads its answer.
@@ -161,7 +161,7 @@ impl Upstream {
         if status == 200 && !is_page {
             return Ok(body);
         }
-        Err(classify_http(status, content_type.as_deref(), &body).into())
+        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
     }
 
     async fn send(

@@ -8,12 +8,18 @@ mod body;
 mod caller;
 mod claim;
 mod error;
+mod export;
 mod identifiers;
 mod keys;
 mod page;
+mod parameters;
 mod password;
+mod request_query;
+mod request_view;
+mod requests;
 mod session;
 mod settings;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +29,11 @@ use axum::routing::{any, get, post, put};
 
 use crate::accounts::AccountPool;
 use crate::admins::Admins;
+use crate::audit::Records;
 use crate::clock::Clock;
 use crate::keys::ApiKeys;
 use crate::settings::SettingsHandle;
+use crate::telemetry::Metrics;
 
 pub(crate) use caller::is_signed_in;
 pub(crate) use page::page;
@@ -37,6 +45,8 @@ pub(crate) struct AdminState {
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
+    pub(crate) records: Records,
+    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
 }
 
@@ -52,6 +62,15 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/accounts/{id}/actions/clear_cooldown", post(accounts::clear_cooldown))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", get(keys::show).patch(keys::edit).delete(keys::delete))
+        .route("/requests", get(requests::list))
+        .route("/requests/facets", get(requests::facets))
+        .route("/requests/histogram", get(requests::histogram))
+        .route("/requests/{id}", get(requests::show))
+        .route("/stats/now", get(statistics::now))
+        .route("/stats/series", get(statistics::series))
+        .route("/stats/top", get(statistics::top))
+        .route("/stats/heatmap", get(statistics::heatmap))
+        .route("/stats/capacity", get(statistics::capacity))
         .route("/settings", get(settings::show).patch(settings::edit))
         .route("/settings/schema", get(settings::described))
         .route("/settings/reset", post(settings::reset))

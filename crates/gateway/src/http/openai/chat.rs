@@ -79,6 +79,7 @@ async fn read_turn(
     };
     record.row.key_id = Some(key.id.clone());
     let body = body::read(headers, body, settings.max_body_mb).await?;
+    record.read();
     let turn = read(&body, &key, settings, headers)?;
     record.row.model = Some(turn.model.chars().take(128).collect());
     record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
@@ -89,6 +90,7 @@ async fn read_turn(
 
 fn refuse(error: ApiError, record: &mut RequestRecord, request_id: &RequestId) -> Response {
     record.end(RequestEnding::Failed, error.status.as_u16(), Some(error.code));
+    record.error_words(error.message());
     error.into_response(&request_id.0)
 }
 

@@ -117,6 +117,7 @@ impl AnswerStream {
                     Poll::Ready(Err((error, mut record))) => {
                         let error = ApiError::of_chat(&error, self.options.clock.now_ms());
                         record.end(RequestEnding::Failed, 200, Some(error.code));
+                        record.error_words(error.message());
                         self.fail(&error);
                     }
                 },
@@ -151,6 +152,7 @@ impl AnswerStream {
             self.out.extend_from_slice(ChunkWriter::DONE);
             let row = &mut answer.record.row;
             row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
+            row.reasoning_tokens = i64::try_from(usage.reasoning_tokens).ok();
             row.bytes += i64::try_from(self.out.len()).unwrap_or(0);
         }
     }

@@ -27,6 +27,7 @@ pub(super) async fn whole_answer(answer: &mut Answer, options: &StreamOptions) -
     }
     let usage = tokens.usage(options.prompt_tokens);
     answer.record.row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
+    answer.record.row.reasoning_tokens = i64::try_from(usage.reasoning_tokens).ok();
     let meta = ChunkMeta {
         id: &format!("chatcmpl-{}", answer.turn_id()),
         model: &options.model,

@@ -70,7 +70,9 @@ impl Fixture {
         let state = AdminState {
             keys: ApiKeys::load(store.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
-            accounts: AccountPool::load(store, writer, cipher, clock.clone()).await.unwrap(),
+            accounts: AccountPool::load(store.clone(), writer, cipher, clock.clone()).await.unwrap(),
+            records: Records::new(store, clock.clone()),
+            metrics: Metrics::new(),
             settings,
             clock,
         };
