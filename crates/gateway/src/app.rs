@@ -68,6 +68,7 @@ pub struct Gateway {
     api: ApiState,
     stop: Stop,
     workers: Workers,
+    logging: Option<Logging>,
     _directory: DataDirectory,
 }
 
@@ -85,6 +86,9 @@ impl Gateway {
     pub async fn start(bootstrap: Bootstrap, clock: Clock, logging: Option<Logging>) -> Result<Self, StartError> {
         let directory = prepare_data_dir(&bootstrap.data_dir)?;
         let settings = SettingsHandle::open(&directory.config_file(), clock.clone())?;
+        if let Some(logging) = &logging {
+            logging.open_file(&directory.logs(), settings.current().max_log_file_mb);
+        }
         let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
         let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
         let stop = Stop::new();
@@ -111,7 +115,7 @@ impl Gateway {
             accounts: accounts.clone(),
             chat: chat.clone(),
             recorder: Recorder::new(writer.clone(), metrics.clone(), clock.clone()),
-            metrics,
+            metrics: metrics.clone(),
             store: store.clone(),
             writer,
             exit,
@@ -123,7 +127,18 @@ impl Gateway {
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
         let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
-        let jobs = jobs::Jobs { settings, store, keys, admins, accounts, conversations, chat, logging, clock };
+        let jobs = jobs::Jobs {
+            settings,
+            store,
+            keys,
+            admins,
+            accounts,
+            conversations,
+            chat,
+            logging: logging.clone(),
+            metrics,
+            clock,
+        };
         jobs.spawn(&stop.background, &stop.ends.soft);
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
         let workers = Workers::start(&stop.ends)
@@ -132,7 +147,7 @@ impl Gateway {
             stop.background.spawn(workers.accept(listener, Front::metrics_only(api.clone()), &stop.ends));
         }
         stop.background.spawn(workers.accept(listener, front, &stop.ends));
-        Ok(Self { address, metrics_address, notice, api, stop, workers, _directory: directory })
+        Ok(Self { address, metrics_address, notice, api, stop, workers, logging, _directory: directory })
     }
 
     /// The address it listens on.
@@ -195,7 +210,7 @@ impl Gateway {
 
     /// Stops in order: nothing new, running answers up to the grace, then what is left to write.
     pub async fn stop(self) {
-        let Self { api, stop, workers, _directory, .. } = self;
+        let Self { api, stop, workers, logging, _directory, .. } = self;
         let grace = Duration::from_secs(api.settings.current().shutdown_grace);
         let Ends { soft, hard, connections } = &stop.ends;
         soft.cancel();
@@ -229,6 +244,9 @@ impl Gateway {
         let _ = tokio::task::spawn_blocking(|| workers.join()).await;
         api.store.close().await;
         tracing::info!("stopped");
+        if let Some(logging) = logging {
+            let _ = tokio::task::spawn_blocking(move || logging.close_file()).await;
+        }
     }
 }
 

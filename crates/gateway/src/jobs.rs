@@ -15,7 +15,7 @@ use crate::conversations::{Conversations, Limits};
 use crate::keys::ApiKeys;
 use crate::settings::SettingsHandle;
 use crate::store::Store;
-use crate::telemetry::Logging;
+use crate::telemetry::{Logging, Metrics};
 
 /// How often the settings file is looked at. Looking, not listening: change events do not cross many container mounts.
 const LOOK_AT_SETTINGS: Duration = Duration::from_secs(2);
@@ -36,6 +36,7 @@ pub(crate) struct Jobs {
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) logging: Option<Logging>,
+    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
 }
 
@@ -51,20 +52,31 @@ impl Jobs {
         let mut store_usage = every(STORE_USAGE);
         let mut trim = every(TRIM);
         let mut changes = self.settings.subscribe();
-        self.apply_log_level();
+        self.apply_log_settings();
         loop {
             tokio::select! {
-                _ = look.tick() => self.settings.poll(),
-                _ = changes.changed() => self.apply_log_level(),
+                _ = look.tick() => {
+                    self.settings.poll();
+                    self.count_dropped_lines();
+                }
+                _ = changes.changed() => self.apply_log_settings(),
                 _ = store_usage.tick() => self.store_usage().await,
                 _ = trim.tick() => self.trim().await,
             }
         }
     }
 
-    fn apply_log_level(&self) {
+    fn apply_log_settings(&self) {
         if let Some(logging) = &self.logging {
-            logging.set_level(self.settings.current().log_level.as_str());
+            let settings = self.settings.current();
+            logging.set_level(settings.log_level.as_str());
+            logging.set_file_limit(settings.max_log_file_mb);
+        }
+    }
+
+    fn count_dropped_lines(&self) {
+        if let Some(logging) = &self.logging {
+            self.metrics.log_dropped(logging.dropped_lines());
         }
     }
 

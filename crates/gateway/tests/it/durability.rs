@@ -258,3 +258,24 @@ async fn two_gateways_do_not_share_a_directory() {
     assert!(words.contains("in use by another running gateway"), "{words}");
     drop(process);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_a_file_as_well_and_holds_nothing_secret() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    for round in 1..=2 {
+        let mut process = Process::start(directory.path(), &simulator).await;
+        if round == 1 {
+            simulator.add_account("a-token-of-anna");
+            process.add_account("a-token-of-anna").await;
+        }
+        process.ask(&[user("hello there")], true).await.expect("an answer");
+        process.signal("TERM");
+        assert_eq!(process.ended().await.code(), Some(0));
+        let log = std::fs::read_to_string(directory.path().join("logs/grok2api.log")).unwrap();
+        assert_eq!(log.matches("/v1/chat/completions answered 200 in").count(), round, "{log}");
+        // The very last line as well: what waits is written before the end.
+        assert_eq!(log.matches(" stopped").count(), round, "{log}");
+        assert!(!log.contains("a-token-of-anna") && !log.contains(KEY) && !log.contains(PASSWORD), "{log}");
+    }
+}
