@@ -60,6 +60,10 @@ pub(crate) struct RequestRecord {
     attempts: Vec<Attempt>,
     routing: Routing,
     ending: RequestEnding,
+    /// The row is written with the turn.
+    rides: bool,
+    /// Bytes that are sent once the turn is stored.
+    promised: i64,
     pub(crate) row: RequestRow,
 }
 
@@ -93,6 +97,8 @@ impl Recorder {
             attempts: Vec::new(),
             routing: Routing::default(),
             ending: RequestEnding::ClientGone,
+            rides: false,
+            promised: 0,
             row,
         }
     }
@@ -194,6 +200,11 @@ impl RequestRecord {
 
     /// Notes what the client was or will be told.
     pub(crate) fn end(&mut self, ending: RequestEnding, status: u16, error_code: Option<&str>) {
+        if ending != RequestEnding::Done {
+            // The turn could not be stored after all, so neither was the row, and the client does not get the end.
+            self.rides = false;
+            self.row.bytes -= std::mem::take(&mut self.promised);
+        }
         self.ending = ending;
         self.row.status = i64::from(status);
         self.row.error_code = error_code.map(str::to_owned);
@@ -202,6 +213,21 @@ impl RequestRecord {
     /// The words of the error, where the upstream said none.
     pub(crate) fn error_words(&mut self, words: &str) {
         self.row.error_message = Some(cut(&without_secrets(words)));
+    }
+
+    /// Counts the bytes of an answer's end, which the client gets once the turn is stored.
+    pub(crate) fn promise(&mut self, bytes: usize) {
+        self.promised = i64::try_from(bytes).unwrap_or(0);
+        self.row.bytes += self.promised;
+    }
+
+    /// The row of a request whose answer is complete, to be written with its turn. What follows is only its delivery: whoever leaves now
+    /// has missed nothing but the end.
+    pub(crate) fn row_of_complete(&mut self) -> Box<RequestRow> {
+        self.end(RequestEnding::Done, 200, None);
+        self.close();
+        self.rides = true;
+        Box::new(self.row.clone())
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -235,7 +261,9 @@ impl Drop for RequestRecord {
         let seconds = self.started.elapsed().as_secs_f64();
         self.recorder.metrics.request(row.route, status, row.ending, seconds);
         log_line(row, status, self.attempts.len());
-        self.recorder.writer.enqueue(Write::Request(Box::new(std::mem::take(row))));
+        if !self.rides {
+            self.recorder.writer.enqueue(Write::Request(Box::new(std::mem::take(row))));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::openai::Usage;
 use protocol::translate::ChatEvent;
 use tokio::task::JoinHandle;
 
@@ -53,6 +54,8 @@ impl OwnedEvent {
 pub(crate) enum Step {
     /// Events were told, or at least something happened.
     Events,
+    /// Everything has been told. The next pull stores the turn and its record, so the record is to be filled in now.
+    Told,
     /// The answer is complete and stored.
     Done,
     /// It broke, after something of it had been told.
@@ -68,6 +71,7 @@ pub(crate) struct Answer {
     parent_conversation: Option<String>,
     moved: Vec<(String, Place)>,
     pending: Vec<OwnedEvent>,
+    told: bool,
     state: State,
     lease: Option<Lease>,
     pub(crate) record: RequestRecord,
@@ -98,6 +102,7 @@ impl Answer {
             parent_conversation: opened.binding.parent.map(|(conversation, _)| conversation),
             moved: opened.binding.moved,
             pending: opened.events,
+            told: false,
             state: if opened.complete { State::Complete(opened.stream) } else { State::Streaming(opened.stream) },
             lease: Some(lease),
             record,
@@ -117,6 +122,14 @@ impl Answer {
     /// The id of the turn, which names the answer.
     pub(crate) fn turn_id(&self) -> &str {
         &self.plan.turn_id
+    }
+
+    /// Fills in what only the writer of the answer knows, when everything has been told: the tokens, and the bytes yet to come.
+    pub(crate) fn told(&mut self, usage: &Usage, end_bytes: usize) {
+        let row = &mut self.record.row;
+        row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
+        row.reasoning_tokens = i64::try_from(usage.reasoning_tokens).ok();
+        self.record.promise(end_bytes);
     }
 
     /// Tells the next events to `out`.
@@ -145,6 +158,10 @@ impl Answer {
                             return Poll::Ready(Step::Failed(self.broken(&stream, error)));
                         }
                     }
+                }
+                State::Complete(stream) if !std::mem::replace(&mut self.told, true) => {
+                    self.state = State::Complete(stream);
+                    return Poll::Ready(Step::Told);
                 }
                 State::Complete(stream) => self.complete(&stream),
                 State::Unstored => return Poll::Ready(self.done()),
@@ -184,8 +201,10 @@ impl Answer {
             let title = ids.title.clone();
             let (shared, plan) = (Arc::clone(&self.shared), Arc::clone(&self.plan));
             let moved = std::mem::take(&mut self.moved);
+            let request = Some(self.record.row_of_complete());
             let commit = async move {
-                let finished = Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved };
+                let finished =
+                    Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved, request };
                 shared.conversations.commit(&plan, finished).await?;
                 background::after_commit(&shared, &plan, place);
                 Ok(())

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Conversation;
 use crate::store::TurnCommit;
 use crate::store::conversations::{ConversationRow, Place, TurnRow};
+use crate::store::requests::RequestRow;
 
 /// What one request continues. Made once per request; the account is decided later.
 pub(crate) struct Plan {
@@ -61,6 +62,8 @@ pub(crate) struct Finished<'a> {
     pub(crate) title: Option<&'a str>,
     /// Earlier turns that now stand in the new place.
     pub(crate) moved: Vec<(String, Place)>,
+    /// The record of the request, to be written with the turn.
+    pub(crate) request: Option<Box<RequestRow>>,
 }
 
 impl Plan {
@@ -155,7 +158,7 @@ impl Plan {
             created_at: self.conversation.as_ref().map_or(now, |conversation| conversation.created_at),
             last_used_at: now,
         };
-        TurnCommit { conversation, turn, moved: finished.moved }
+        TurnCommit { conversation, turn, moved: finished.moved, request: finished.request }
     }
 
     fn new_turn(&self, finished: &Finished<'_>, now: i64) -> TurnRow {

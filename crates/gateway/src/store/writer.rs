@@ -1,8 +1,8 @@
 //! The one writer of everything that requests cause: it takes what has gathered, writes it in one transaction with one
 //! statement per table, and tells who waits.
 //!
-//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us). Records and account states
-//! wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue drops records and counts them,
+//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us), and its record is written with it.
+//! Other records and account states wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue drops records and counts them,
 //! because a chat never waits for a log row.
 
 use std::collections::HashMap;
@@ -41,6 +41,8 @@ pub(crate) struct TurnCommit {
     pub(crate) turn: TurnRow,
     /// Earlier turns that now stand in the new place (the conversation was carried to another account).
     pub(crate) moved: Vec<(String, Place)>,
+    /// The record of the request, so that a turn whose end a client saw is also in the log.
+    pub(crate) request: Option<Box<RequestRow>>,
 }
 
 /// Something to write.
@@ -234,7 +236,7 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     let mut accounts: HashMap<&str, &AccountState> = HashMap::new();
     for write in batch {
         match write {
-            Write::Turn(..) => {}
+            Write::Turn(commit, _) => requests.extend(commit.request.as_deref()),
             Write::Request(row) => requests.push(&**row),
             Write::Account(state) => {
                 accounts.insert(&state.id, state);

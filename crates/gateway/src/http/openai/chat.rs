@@ -157,7 +157,6 @@ async fn whole(mut answer: Answer, options: StreamOptions) -> Response {
     let (conversation, receipt) = (answer.conversation_id().to_owned(), answer.receipt());
     match whole_answer(&mut answer, &options).await {
         Ok(body) => {
-            answer.record.row.bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
             let mut response = (StatusCode::OK, body).into_response();
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             mark(response.headers_mut(), &conversation, receipt);
