@@ -43,7 +43,10 @@ pub(crate) struct Jobs {
 impl Jobs {
     /// Starts the work; it ends with `stop`.
     pub(crate) fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let stop = stop.clone();
+        // On its own, because a large log takes its time.
+        let log = LogTrimming { settings: self.settings.clone(), store: self.store.clone(), clock: self.clock.clone() };
+        let (stop, log_stop) = (stop.clone(), stop.clone());
+        tasks.spawn(async move { log_stop.run_until_cancelled(log.run()).await });
         tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
     }
 
@@ -98,10 +101,26 @@ impl Jobs {
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
         }
-        match Retention::of(&settings).apply(&self.store, &self.clock).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "entries of the request log that were too old or too many are gone"),
-            Err(error) => tracing::warn!(error = %error, "the request log could not be trimmed"),
+    }
+}
+
+/// Keeps the request log and the statistics to their size and age.
+struct LogTrimming {
+    settings: SettingsHandle,
+    store: Store,
+    clock: Clock,
+}
+
+impl LogTrimming {
+    async fn run(self) {
+        let mut trim = every(TRIM);
+        loop {
+            trim.tick().await;
+            match Retention::of(&self.settings.current()).apply(&self.store, &self.clock).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "entries of the request log that were too old or too many are gone"),
+                Err(error) => tracing::warn!(error = %error, "the request log could not be trimmed"),
+            }
         }
     }
 }

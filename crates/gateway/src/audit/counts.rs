@@ -15,7 +15,7 @@ use crate::store::statistics::{Dimension, Grain, Sums};
 use crate::store::statistics_read::{PartSums, Values, Wanted};
 
 /// Rows that are counted for one answer.
-const SAMPLE: i64 = 10_000;
+const SAMPLE: i64 = 5_000;
 
 /// Most values of a facet.
 const MOST_VALUES: usize = 50;

@@ -9,11 +9,11 @@ use crate::store::requests::Cut;
 use crate::store::{Store, StoreError};
 
 /// How long one call looks for rows.
-const PATIENCE: Duration = Duration::from_millis(25);
+const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Rows looked at in the first stretch, and in the longest.
+/// Rows looked at in the first stretch, and in the longest. In between, as many as the time left allows.
 const FIRST_STRETCH: i64 = 1_000;
-const LONGEST_STRETCH: i64 = 16_000;
+const LONGEST_STRETCH: i64 = 50_000;
 
 /// A cheap handle to the log and the statistics.
 #[derive(Clone)]
@@ -59,11 +59,15 @@ impl Records {
 
     /// A window of the log.
     pub(crate) async fn page(&self, query: &PageQuery) -> Result<LogPage, StoreError> {
+        self.page_within(query, PATIENCE).await
+    }
+
+    pub(super) async fn page_within(&self, query: &PageQuery, patience: Duration) -> Result<LogPage, StoreError> {
         if let Some(row) = self.named(query).await? {
             let place = Some(place(&row));
             return Ok(LogPage { rows: vec![row], next: None, prev: place, searched_to: None });
         }
-        let (mut rows, rest) = self.search(query, PATIENCE).await?;
+        let (mut rows, rest) = self.search(query, patience).await?;
         if query.direction == Direction::Newer {
             rows.reverse();
         }
@@ -113,7 +117,7 @@ impl Records {
         let mut rows: Vec<LogRow> = Vec::new();
         let mut window = Window { direction, start: start.clone(), end: None };
         let began = Instant::now();
-        let mut stretch = FIRST_STRETCH;
+        let (mut stretch, mut looked_at) = (FIRST_STRETCH, 0);
         loop {
             if !filter.needs_no_scan() {
                 window.end = self.store.log_boundary(filter, direction, window.start.as_ref(), stretch).await?;
@@ -124,13 +128,22 @@ impl Records {
                 return Ok((rows, Rest::Full));
             }
             let Some(end) = window.end.take() else { return Ok((rows, Rest::Ended)) };
-            if began.elapsed() >= patience {
+            looked_at += stretch;
+            stretch = affordable(looked_at, began.elapsed(), patience);
+            if stretch < FIRST_STRETCH {
                 return Ok((rows, Rest::Stopped(end)));
             }
             window.start = Some(end);
-            stretch = (stretch * 4).min(LONGEST_STRETCH);
         }
     }
+}
+
+/// How many more rows the time left allows, at the speed so far.
+fn affordable(looked_at: i64, elapsed: Duration, patience: Duration) -> i64 {
+    let left = patience.saturating_sub(elapsed).as_secs_f64();
+    // Speed differs from stretch to stretch: a little less, and no more than four times as many at once.
+    let rows = looked_at as f64 / elapsed.as_secs_f64().max(0.000_1) * left * 0.8;
+    (rows as i64).min(looked_at * 4).min(LONGEST_STRETCH)
 }
 
 /// What is left of a search.

@@ -12,6 +12,8 @@ mod metric;
 mod record;
 mod retention;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use attempt::{Attempt, Choice, FailedAttempt, Routing};
 pub(crate) use buckets::{MOST_BUCKETS, Range, automatic_step};

@@ -26,8 +26,9 @@ pub(crate) use writer::{TurnCommit, Write, Writer};
 /// Reading connections: look-ups take about 0.1 ms each, so a few serve many requests.
 const READERS: u32 = 3;
 
-/// Connections for lists and statistics, apart from the others so that no chat waits behind them; closed when nobody looks.
-const REPORTERS: u32 = 2;
+/// Most connections for lists and statistics. They are apart from the others, so that no chat waits behind them; no more than half as
+/// many as there are processors, so that enough are left; and closed when nobody looks.
+const REPORTERS: usize = 4;
 
 /// How long such a connection stays open unused.
 const REPORTER_IDLE: Duration = Duration::from_secs(60);
@@ -100,7 +101,9 @@ impl Store {
         sqlx::migrate!("./migrations").run(&write).await?;
         let options = options.read_only(true);
         let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
-        let report = SqlitePoolOptions::new().max_connections(REPORTERS).idle_timeout(REPORTER_IDLE);
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let reporters = u32::try_from((processors / 2).clamp(1, REPORTERS)).unwrap_or(1);
+        let report = SqlitePoolOptions::new().max_connections(reporters).idle_timeout(REPORTER_IDLE);
         let report = report.connect_lazy_with(options);
         Ok(Self { write, read, report })
     }

@@ -150,21 +150,34 @@ impl RequestFilter {
         self.clauses.len() == usize::from(self.driver().is_some())
     }
 
-    fn push_driver(&self, query: &mut QueryBuilder<Sqlite>) {
+    fn push_driver(&self, window: &Window, query: &mut QueryBuilder<Sqlite>) {
         query.push(" WHERE 1 = 1");
-        if let Some(from) = self.from {
-            query.push(" AND at >= ").push_bind(from);
+        let (lower, upper) = match window.direction {
+            Direction::Older => (&window.end, &window.start),
+            Direction::Newer => (&window.start, &window.end),
+        };
+        // Only the tighter of two bounds: an index is entered by one, and it may be the wrong one.
+        match (self.from, lower) {
+            (Some(from), place) if place.as_ref().is_none_or(|(at, _)| *at < from) => {
+                query.push(" AND at >= ").push_bind(from);
+            }
+            (_, Some(place)) => window.direction.push_lower(place, query),
+            _ => {}
         }
-        if let Some(until) = self.until {
-            query.push(" AND at < ").push_bind(until);
+        match (self.until, upper) {
+            (Some(until), place) if place.as_ref().is_none_or(|(at, _)| *at >= until) => {
+                query.push(" AND at < ").push_bind(until);
+            }
+            (_, Some(place)) => window.direction.push_upper(place, query),
+            _ => {}
         }
         if let Some(Clause::OneOf { field, values, .. }) = self.driver().map(|position| &self.clauses[position]) {
             query.push(" AND ").push(field.expression()).push(" = ").push_bind(values[0].clone());
         }
     }
 
-    fn push(&self, query: &mut QueryBuilder<Sqlite>) {
-        self.push_driver(query);
+    fn push(&self, window: &Window, query: &mut QueryBuilder<Sqlite>) {
+        self.push_driver(window, query);
         let driver = self.driver();
         for (position, clause) in self.clauses.iter().enumerate() {
             if Some(position) != driver {
@@ -225,18 +238,14 @@ impl Direction {
         }
     }
 
-    fn beyond(self) -> &'static str {
-        match self {
-            Self::Older => " AND (at, id) < (",
-            Self::Newer => " AND (at, id) > (",
-        }
+    /// The older end of a window; excluded where the window comes from there.
+    fn push_lower(self, place: &Cut, query: &mut QueryBuilder<Sqlite>) {
+        push_place(if self == Self::Newer { " AND (at, id) > (" } else { " AND (at, id) >= (" }, place, query);
     }
 
-    fn up_to(self) -> &'static str {
-        match self {
-            Self::Older => " AND (at, id) >= (",
-            Self::Newer => " AND (at, id) <= (",
-        }
+    /// The newer end.
+    fn push_upper(self, place: &Cut, query: &mut QueryBuilder<Sqlite>) {
+        push_place(if self == Self::Older { " AND (at, id) < (" } else { " AND (at, id) <= (" }, place, query);
     }
 }
 
@@ -248,14 +257,8 @@ pub(crate) struct Window {
     pub(crate) end: Option<Cut>,
 }
 
-impl Window {
-    fn push(&self, query: &mut QueryBuilder<Sqlite>) {
-        for (place, sign) in [(&self.start, self.direction.beyond()), (&self.end, self.direction.up_to())] {
-            if let Some((at, id)) = place {
-                query.push(sign).push_bind(*at).push(", ").push_bind(id.clone()).push(")");
-            }
-        }
-    }
+fn push_place(comparison: &'static str, (at, id): &Cut, query: &mut QueryBuilder<Sqlite>) {
+    query.push(comparison).push_bind(*at).push(", ").push_bind(id.clone()).push(")");
 }
 
 /// One row as lists show it.
@@ -323,8 +326,7 @@ impl Store {
         count: i64,
     ) -> Result<Option<Cut>, StoreError> {
         let mut query = QueryBuilder::new("SELECT at, id FROM requests");
-        filter.push_driver(&mut query);
-        Window { direction, start: start.cloned(), end: None }.push(&mut query);
+        filter.push_driver(&Window { direction, start: start.cloned(), end: None }, &mut query);
         query.push(direction.order()).push(" LIMIT 1 OFFSET ").push_bind(count - 1);
         Ok(query.build_query_as().fetch_optional(self.reports()).await?)
     }
@@ -337,8 +339,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<LogRow>, StoreError> {
         let mut query = QueryBuilder::new(LOG_ROW);
-        filter.push(&mut query);
-        window.push(&mut query);
+        filter.push(window, &mut query);
         query.push(window.direction.order()).push(" LIMIT ").push_bind(limit);
         Ok(query.build_query_as().fetch_all(self.reports()).await?)
     }
@@ -372,8 +373,7 @@ impl Store {
             query.push(", ").push(field.expression()).push(format_args!(" AS field_{position}"));
         }
         query.push(" FROM requests");
-        filter.push(&mut query);
-        window.push(&mut query);
+        filter.push(window, &mut query);
         query.push(")");
         for position in 0..fields.len() {
             query.push(if position == 0 { " " } else { " UNION ALL " });
@@ -395,8 +395,7 @@ impl Store {
         let mut query = QueryBuilder::new("SELECT at / ");
         query.push(slot_ms).push(" AS slot, ").push(Field::Outcome.expression());
         query.push(" AS outcome, COUNT(*) AS requests FROM requests");
-        filter.push(&mut query);
-        window.push(&mut query);
+        filter.push(window, &mut query);
         query.push(" GROUP BY 1, 2");
         Ok(query.build_query_as().fetch_all(self.reports()).await?)
     }

@@ -1,9 +1,9 @@
 //! The one writer of everything that requests cause: it takes what has gathered, writes it in one transaction with one
 //! statement per table, and tells who waits.
 //!
-//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us), and its record is written with it.
-//! Other records and account states wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue drops records and counts them,
-//! because a chat never waits for a log row.
+//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us), and its record is written with
+//! it. Other records and account states wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue
+//! drops records and counts them, because a chat never waits for a log row.
 
 use std::collections::HashMap;
 use std::sync::Arc;

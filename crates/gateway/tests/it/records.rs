@@ -490,7 +490,7 @@ async fn nothing_secret_is_in_the_log_and_a_page_is_small() {
     rig.chat(body).await;
     let long = format!("agent/{}", "x".repeat(190));
     for number in 0..60 {
-        let id = format!("{number}-{}", "r".repeat(80));
+        let id = format!("{number}-{}", "r".repeat(100));
         rig.post(
             "/v1/chat/completions",
             "sk-nobody",

@@ -135,7 +135,7 @@ async fn piece(
 ) -> Result<(Bytes, Option<PageQuery>), StoreError> {
     let page = state.records.page(&query).await?;
     let names = Names::of(state, page.rows.iter().filter_map(|row| row.account_id.as_deref()));
-    page.rows.iter().for_each(|row| format.write(&request_view::row(row, &names), &mut out));
+    page.rows.iter().for_each(|row| format.write(&request_view::whole_row(row, &names), &mut out));
     let further = page.next.map(|next| PageQuery { start: Some(next), ..query });
     Ok((Bytes::from(out), further))
 }

@@ -6,8 +6,8 @@ use crate::audit::PageQuery;
 use crate::store::request_log::{Clause, Comparison, Direction, Field, Figure, RequestFilter};
 use crate::store::requests::Cut;
 
-/// Rows of a page when none is asked for: with the longest rows such a page stays below 40 KB.
-const DEFAULT_LIMIT: usize = 50;
+/// Rows of a page when none is asked for: more than a screen shows, and with long rows still below 40 KB.
+const DEFAULT_LIMIT: usize = 40;
 const MOST_ITEMS: usize = 500;
 
 /// Most values of one filter.

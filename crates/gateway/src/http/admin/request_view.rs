@@ -46,8 +46,22 @@ fn outcome(ending: &str) -> &'static str {
     }
 }
 
+/// Longest words of an error in a list; the request itself tells all that is kept.
+const WORDS: usize = 160;
+
 /// A row as lists show it.
 pub(super) fn row(row: &LogRow, names: &Names<'_>) -> Value {
+    let mut shown = whole_row(row, names);
+    if let Some(words) = row.error_message.as_deref()
+        && let Some((end, _)) = words.char_indices().nth(WORDS)
+    {
+        shown["error"]["message"] = json!(format!("{}…", &words[..end]));
+    }
+    shown
+}
+
+/// A row with nothing cut.
+pub(super) fn whole_row(row: &LogRow, names: &Names<'_>) -> Value {
     let error = (row.error_code.is_some() || row.error_message.is_some())
         .then(|| json!({ "code": row.error_code, "message": row.error_message }));
     json!({
@@ -86,7 +100,7 @@ pub(super) fn entry(state: &AdminState, entry: &LogEntry) -> Value {
     let ids = entry.attempts.iter().map(|attempt| attempt.account.as_str());
     let ids = ids.chain(entry.routing.owner.as_deref()).chain(entry.row.account_id.as_deref());
     let names = Names::of(state, ids);
-    let mut shown = row(&entry.row, &names);
+    let mut shown = whole_row(&entry.row, &names);
     let last = entry.attempts.last();
     shown["user_agent"] = json!(entry.row.user_agent);
     // The upstream tells no counts: all are estimated from the texts.
