@@ -138,14 +138,14 @@ pub(crate) fn cover(range: Range, part: i64, dimension: Dimension, now: i64) -> 
     let until = if range.until >= now { Grain::Day.ceil(range.until) } else { finest(range.until).ceil(range.until) };
     let mut stretches = Vec::new();
     while from < until {
-        let grain = [Grain::Day, Grain::Hour, Grain::Minute]
-            .into_iter()
-            .find(|grain| grain.floor(from) == from && from + grain.ms() <= until)
-            .unwrap_or(Grain::Minute);
+        let fits = |grain: &Grain| grain.floor(from) == from && from + grain.ms() <= until;
+        let mut grains = [Grain::Day, Grain::Hour, Grain::Minute].into_iter();
+        let grain = grains.find(|grain| dimension.grains().contains(grain) && fits(grain)).unwrap_or(Grain::Minute);
         // As far as this grain reaches: to the end, or to where a coarser one can go on.
         let coarser = match grain {
             Grain::Day => i64::MAX,
-            Grain::Hour => Grain::Day.floor(from) + Grain::Day.ms(),
+            Grain::Hour if dimension.grains().contains(&Grain::Day) => Grain::Day.floor(from) + Grain::Day.ms(),
+            Grain::Hour => i64::MAX,
             Grain::Minute => Grain::Hour.floor(from) + Grain::Hour.ms(),
         };
         let to = coarser.min(grain.floor(until)).max(from + grain.ms());
@@ -224,7 +224,7 @@ mod tests {
             (NOW - 60_000, NOW),
         ];
         for (from, until) in ranges {
-            for dimension in [Dimension::All, Dimension::Account] {
+            for dimension in [Dimension::All, Dimension::Key, Dimension::Account, Dimension::Client] {
                 let stretches = cover(Range { from, until }, 7, dimension, NOW);
                 assert!(stretches.len() <= 5, "{stretches:?}");
                 assert!(stretches[0].from <= from && stretches.last().unwrap().until >= until);

@@ -4,6 +4,7 @@
 //! histogram, because percentiles cannot be added up.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
@@ -86,12 +87,14 @@ impl Dimension {
         }
     }
 
-    /// The grains that are kept. Accounts are many, so they have no minutes; what is only looked at over longer times has none
-    /// either.
+    /// The grains that are kept: every one costs each request a little. Accounts are many, so their hours are given up for days
+    /// after a while; what is only looked at over longer times has no minutes.
     pub(crate) fn grains(self) -> &'static [Grain] {
         match self {
-            Self::All | Self::Model | Self::Mode | Self::Key | Self::ErrorCode => &Grain::ALL,
-            Self::Account | Self::Receipt | Self::Transport | Self::Client => &[Grain::Hour, Grain::Day],
+            Self::All | Self::Model | Self::Key | Self::ErrorCode => &Grain::ALL,
+            Self::Mode => &[Grain::Minute, Grain::Hour],
+            Self::Account => &[Grain::Hour, Grain::Day],
+            Self::Receipt | Self::Transport | Self::Client => &[Grain::Hour],
         }
     }
 
@@ -265,8 +268,26 @@ fn bucket(bounds: &[i64], value: i64) -> usize {
 /// Where sums belong: grain, dimension, beginning, value.
 type Place<'a> = (Grain, Dimension, i64, &'a str);
 
-/// Rows in one statement. Few sizes, so that every statement is prepared once and kept.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+/// Statements of so many rows each, largest first. Few and fixed, so that every one is put together, prepared and kept once.
+static UPSERTS: LazyLock<[(usize, String); 6]> =
+    LazyLock::new(|| [32, 16, 8, 4, 2, 1].map(|rows| (rows, upsert_text(rows))));
+
+fn upsert_text(rows: usize) -> String {
+    // By the builder, for placeholders are a matter of the dialect: SQLite looks numbered ones up by name, one after the other.
+    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO request_stats (grain, dimension, bucket_at, value, ");
+    query.push(COLUMNS.join(", ")).push(") ");
+    query.push_values(0..rows, |mut values, _| {
+        for _ in 0..COLUMNS.len() + 4 {
+            values.push_bind(0_i64);
+        }
+    });
+    query.push(" ON CONFLICT (grain, dimension, bucket_at, value) DO UPDATE SET ");
+    let mut columns = query.separated(", ");
+    for column in COLUMNS {
+        columns.push(format_args!("{column} = request_stats.{column} + excluded.{column}"));
+    }
+    query.sql().as_str().to_owned()
+}
 
 /// Adds what these requests add.
 pub(super) async fn add_to_statistics(
@@ -285,31 +306,20 @@ pub(super) async fn add_to_statistics(
     }
     let sums: Vec<_> = sums.into_iter().collect();
     let mut rest = sums.as_slice();
-    for size in CHUNKS {
-        while rest.len() >= size {
-            let (chunk, after) = rest.split_at(size);
-            upsert(connection, chunk).await?;
+    for (size, text) in &*UPSERTS {
+        while rest.len() >= *size {
+            let (rows, after) = rest.split_at(*size);
+            let mut query = sqlx::query(text.as_str());
+            for ((grain, dimension, bucket_at, value), sums) in rows {
+                query = query.bind(grain.seconds()).bind(dimension.name()).bind(*bucket_at).bind(*value);
+                for sum in sums.to_array() {
+                    query = query.bind(sum);
+                }
+            }
+            query.execute(&mut *connection).await?;
             rest = after;
         }
     }
-    Ok(())
-}
-
-async fn upsert(connection: &mut SqliteConnection, rows: &[(Place<'_>, Sums)]) -> Result<(), sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO request_stats (grain, dimension, bucket_at, value, ");
-    query.push(COLUMNS.join(", ")).push(") ");
-    query.push_values(rows, |mut values, ((grain, dimension, bucket_at, value), sums)| {
-        values.push_bind(grain.seconds()).push_bind(dimension.name()).push_bind(*bucket_at).push_bind(*value);
-        for sum in sums.to_array() {
-            values.push_bind(sum);
-        }
-    });
-    query.push(" ON CONFLICT (grain, dimension, bucket_at, value) DO UPDATE SET ");
-    let mut columns = query.separated(", ");
-    for column in COLUMNS {
-        columns.push(format_args!("{column} = request_stats.{column} + excluded.{column}"));
-    }
-    query.build().execute(connection).await?;
     Ok(())
 }
 

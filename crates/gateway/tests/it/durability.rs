@@ -248,7 +248,7 @@ async fn what_clients_saw_is_in_the_log_and_the_statistics_after_a_kill() {
             "SELECT (SELECT COUNT(*) FROM requests WHERE ending = 'done'), (SELECT COUNT(*) FROM requests), \
              (SELECT COUNT(*) FROM turns), \
              (SELECT SUM(requests) FROM request_stats WHERE grain = 3600 AND dimension = 'all'), \
-             (SELECT SUM(requests) FROM request_stats WHERE grain = 86400 AND dimension = 'key'), \
+             (SELECT SUM(requests) FROM request_stats WHERE grain = 3600 AND dimension = 'key'), \
              (SELECT SUM(bytes) - (SELECT SUM(bytes) FROM requests) FROM request_stats WHERE grain = 60 AND dimension = 'all')",
         )
         .await;

@@ -232,7 +232,12 @@ async fn the_statistics_are_what_a_recount_gives() {
     ];
     for (dimension, value) in dimensions {
         for grain in [60, 3_600, 86_400] {
-            if grain == 60 && ["account", "receipt"].contains(&dimension) {
+            let kept = match grain {
+                60 => !["account", "receipt"].contains(&dimension),
+                86_400 => dimension != "receipt",
+                _ => true,
+            };
+            if !kept {
                 continue;
             }
             let wrong = rig.count_of(recount(grain, dimension, value)).await;
