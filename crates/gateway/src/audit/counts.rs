@@ -131,7 +131,15 @@ fn dimension(field: Field) -> Option<Dimension> {
 impl Records {
     /// About how many rows match; `None` when only counting them would tell.
     pub(crate) async fn estimate(&self, filter: &RequestFilter) -> Result<Option<i64>, StoreError> {
-        let Some(summable) = Summable::of(filter) else { return Ok(None) };
+        if filter.needs_no_scan() && !filter.clauses.is_empty() {
+            let count = self.store.log_count(filter, SAMPLE + 1).await?;
+            if count <= SAMPLE {
+                return Ok(Some(count));
+            }
+        }
+        // The sums of one account lie among those of all others.
+        let summable = Summable::of(filter).filter(|summable| summable.dimension != Dimension::Account);
+        let Some(summable) = summable else { return Ok(None) };
         let Some(range) = self.log_range(filter).await? else { return Ok(Some(0)) };
         let stretches = cover(range, 0, summable.dimension, self.clock.now_ms());
         let sums = self.store.sums(summable.dimension, summable.values(), &stretches, Wanted::default()).await?;

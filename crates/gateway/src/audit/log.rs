@@ -9,7 +9,7 @@ use crate::store::requests::Cut;
 use crate::store::{Store, StoreError};
 
 /// How long one call looks for rows.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(15);
 
 /// Rows looked at in the first stretch, and in the longest. In between, as many as the time left allows.
 const FIRST_STRETCH: i64 = 1_000;

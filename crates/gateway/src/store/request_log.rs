@@ -400,6 +400,14 @@ impl Store {
         Ok(query.build_query_as().fetch_all(self.reports()).await?)
     }
 
+    /// How many rows the filter's index offers, counted up to `most`.
+    pub(crate) async fn log_count(&self, filter: &RequestFilter, most: i64) -> Result<i64, StoreError> {
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM (SELECT at FROM requests");
+        filter.push_driver(&Window { direction: Direction::Older, start: None, end: None }, &mut query);
+        query.push(" LIMIT ").push_bind(most).push(") AS counted");
+        Ok(query.build_query_scalar().fetch_one(self.reports()).await?)
+    }
+
     /// When the oldest request of the log arrived.
     pub(crate) async fn oldest_request(&self) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar("SELECT MIN(at) FROM requests").fetch_one(self.reports()).await?)
