@@ -9,8 +9,14 @@ use crate::settings::Settings;
 use crate::store::requests::Cut;
 use crate::store::{Store, StoreError};
 
-/// Rows deleted in one statement: a few milliseconds on a slow disk, so that a turn that waits for its commit does not notice.
-const STEP: i64 = 200;
+/// How long one statement may take, about: a turn that waits for its commit behind it should not notice. What a row costs depends on
+/// how many pages of the indexes it touches and on the disk, so the number of rows follows the time that the last step took.
+const STEP_TIME: Duration = Duration::from_millis(5);
+
+/// Rows of the first step, of the smallest and of the largest.
+const FIRST_STEP: i64 = 50;
+const SMALLEST_STEP: i64 = 10;
+const LARGEST_STEP: i64 = 500;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -46,7 +52,7 @@ impl Retention {
         };
         for (dimension, grain, kept_ms) in crate::store::statistics::kept(days(self.statistics_days)) {
             let before = now.saturating_sub(kept_ms);
-            in_steps(|| store.trim_statistics(dimension, grain, before, STEP)).await?;
+            in_steps(|rows| store.trim_statistics(dimension, grain, before, rows)).await?;
         }
         Ok(gone)
     }
@@ -57,22 +63,24 @@ fn days(days: u64) -> i64 {
 }
 
 async fn trim_log(store: &Store, cut: &Cut) -> Result<u64, StoreError> {
-    in_steps(|| store.trim_requests(cut, STEP)).await
+    in_steps(|rows| store.trim_requests(cut, rows)).await
 }
 
 /// Repeats a step until it has nothing left to do. It pauses as long as the step took, so that most of the time is the writer's.
-async fn in_steps<F>(mut step: impl FnMut() -> F) -> Result<u64, StoreError>
+async fn in_steps<F>(mut step: impl FnMut(i64) -> F) -> Result<u64, StoreError>
 where
     F: Future<Output = Result<u64, StoreError>>,
 {
-    let mut gone = 0;
+    let (mut gone, mut rows) = (0, FIRST_STEP);
     loop {
         let began = Instant::now();
-        let count = step().await?;
+        let count = step(rows).await?;
         gone += count;
-        if i64::try_from(count).is_ok_and(|count| count < STEP) {
+        if i64::try_from(count).is_ok_and(|count| count < rows) {
             return Ok(gone);
         }
-        tokio::time::sleep(began.elapsed().max(Duration::from_millis(1))).await;
+        let took = began.elapsed();
+        rows = if took > STEP_TIME { rows / 2 } else { rows + rows / 4 }.clamp(SMALLEST_STEP, LARGEST_STEP);
+        tokio::time::sleep(took.max(Duration::from_millis(1))).await;
     }
 }
