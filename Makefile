@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Everything after `make run ARGS=…` goes to the program.
 ARGS ?=
 
-.PHONY: help run demo test check fmt generate clients contract bench size
+.PHONY: help run demo test check fmt generate clients contract bench bench-admin size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ contract: ## The OpenAPI document against the running service, by Schemathesis.
 
 fmt: ## Formats the code.
 	$(CARGO) fmt --all
+
+bench-admin: ## Request log and statistics over 1,000,000 requests.
+	bench/admin
 
 bench: ## Gateway against nginx and the simulator itself, as ratios of one run.
 	bench/run

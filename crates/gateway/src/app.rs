@@ -11,8 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Trail};
-use crate::audit::DriftLog;
-use crate::audit::Recorder;
+use crate::audit::{DriftLog, Recorder, Records, Retention};
 use crate::bootstrap::{
     Bootstrap, BootstrapError, DataDirectory, FirstStartNotice, first_start, gateway_address, prepare_data_dir,
 };
@@ -71,6 +70,7 @@ pub struct Gateway {
     events: Events,
     stop: Stop,
     workers: Workers,
+    logging: Option<Logging>,
     _directory: DataDirectory,
 }
 
@@ -88,6 +88,9 @@ impl Gateway {
     pub async fn start(bootstrap: Bootstrap, clock: Clock, logging: Option<Logging>) -> Result<Self, StartError> {
         let directory = prepare_data_dir(&bootstrap.data_dir)?;
         let settings = SettingsHandle::open(&directory.config_file(), clock.clone())?;
+        if let Some(logging) = &logging {
+            logging.open_file(&directory.logs(), settings.current().max_log_file_mb);
+        }
         let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
         let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
         let history = SettingsHistory::load(settings.clone(), store.clone(), cipher.clone(), clock.clone()).await?;
@@ -119,7 +122,7 @@ impl Gateway {
             accounts: accounts.clone(),
             chat: chat.clone(),
             recorder: Recorder::new(writer.clone(), metrics.clone(), clock.clone()),
-            metrics,
+            metrics: metrics.clone(),
             store: store.clone(),
             writer,
             exit,
@@ -143,7 +146,9 @@ impl Gateway {
             accounts,
             conversations,
             chat,
-            logging,
+            logging: logging.clone(),
+            metrics,
+            clock,
         };
         jobs.spawn(&stop.background, &stop.ends.soft);
         let soft = stop.ends.soft.clone();
@@ -155,7 +160,7 @@ impl Gateway {
             stop.background.spawn(workers.accept(listener, Front::metrics_only(api.clone()), &stop.ends));
         }
         stop.background.spawn(workers.accept(listener, front, &stop.ends));
-        Ok(Self { address, metrics_address, notice, api, events, stop, workers, _directory: directory })
+        Ok(Self { address, metrics_address, notice, api, events, stop, workers, logging, _directory: directory })
     }
 
     /// The address it listens on.
@@ -179,6 +184,14 @@ impl Gateway {
     /// Looks at the settings file now, as it does every few seconds.
     pub fn poll_settings(&self) {
         self.api.settings.poll();
+    }
+
+    /// Trims the request log and the statistics now, as it does every minute.
+    pub async fn trim_log(&self) {
+        let retention = Retention::of(&self.api.settings.current());
+        if let Err(error) = retention.apply(&self.api.store, &self.api.clock).await {
+            tracing::warn!(error = %error, "the request log could not be trimmed");
+        }
     }
 
     pub(crate) fn api(&self) -> &ApiState {
@@ -210,7 +223,7 @@ impl Gateway {
 
     /// Stops in order: nothing new, running answers up to the grace, then what is left to write.
     pub async fn stop(self) {
-        let Self { api, events, stop, workers, _directory, .. } = self;
+        let Self { api, events, stop, workers, logging, _directory, .. } = self;
         let grace = Duration::from_secs(api.settings.current().shutdown_grace);
         let Ends { soft, hard, connections } = &stop.ends;
         soft.cancel();
@@ -246,6 +259,9 @@ impl Gateway {
         let _ = tokio::task::spawn_blocking(|| workers.join()).await;
         api.store.close().await;
         tracing::info!("stopped");
+        if let Some(logging) = logging {
+            let _ = tokio::task::spawn_blocking(move || logging.close_file()).await;
+        }
     }
 }
 
@@ -297,6 +313,8 @@ fn admin_state(
         keys: api.keys.clone(),
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
+        records: Records::new(api.store.clone(), api.clock.clone()),
+        metrics: api.metrics.clone(),
         clock: api.clock.clone(),
     }
 }

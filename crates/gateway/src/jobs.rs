@@ -8,14 +8,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Actor, ActorKind, Admins, Trail};
+use crate::audit::Retention;
 use crate::chat::ChatService;
+use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
-use crate::telemetry::Logging;
+use crate::telemetry::{Logging, Metrics};
 
 /// How often the settings file is looked at. Looking, not listening: change events do not cross many container mounts.
 const LOOK_AT_SETTINGS: Duration = Duration::from_secs(2);
@@ -25,9 +27,6 @@ const STORE_USAGE: Duration = Duration::from_secs(30);
 
 /// How often what is too old or too much goes.
 const TRIM: Duration = Duration::from_secs(60);
-
-/// Rows of the request log deleted in one statement.
-const TRIM_STEP: i64 = 2_000;
 
 /// The handles that the work needs.
 pub(crate) struct Jobs {
@@ -42,12 +41,17 @@ pub(crate) struct Jobs {
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) logging: Option<Logging>,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
 }
 
 impl Jobs {
     /// Starts the work; it ends with `stop`.
     pub(crate) fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let stop = stop.clone();
+        // On its own, because a large log takes its time.
+        let log = LogTrimming { settings: self.settings.clone(), store: self.store.clone(), clock: self.clock.clone() };
+        let (stop, log_stop) = (stop.clone(), stop.clone());
+        tasks.spawn(async move { log_stop.run_until_cancelled(log.run()).await });
         tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
     }
 
@@ -56,10 +60,13 @@ impl Jobs {
         let mut store_usage = every(STORE_USAGE);
         let mut trim = every(TRIM);
         let mut changes = self.settings.subscribe();
-        self.apply_log_level();
+        self.apply_log_settings();
         loop {
             tokio::select! {
-                _ = look.tick() => self.settings.poll(),
+                _ = look.tick() => {
+                    self.settings.poll();
+                    self.count_dropped_lines();
+                }
                 _ = changes.changed() => {
                     let version = changes.borrow_and_update().clone();
                     self.settings_changed(&version).await;
@@ -71,7 +78,7 @@ impl Jobs {
     }
 
     async fn settings_changed(&self, version: &str) {
-        self.apply_log_level();
+        self.apply_log_settings();
         self.events.publish("settings", "settings", "", &settings_event(version));
         match self.history.notice().await {
             Ok(changes) if changes.is_empty() => {}
@@ -84,9 +91,17 @@ impl Jobs {
         }
     }
 
-    fn apply_log_level(&self) {
+    fn apply_log_settings(&self) {
         if let Some(logging) = &self.logging {
-            logging.set_level(self.settings.current().log_level.as_str());
+            let settings = self.settings.current();
+            logging.set_level(settings.log_level.as_str());
+            logging.set_file_limit(settings.max_log_file_mb);
+        }
+    }
+
+    fn count_dropped_lines(&self) {
+        if let Some(logging) = &self.logging {
+            self.metrics.log_dropped(logging.dropped_lines());
         }
     }
 
@@ -111,15 +126,25 @@ impl Jobs {
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
         }
-        let keep = i64::try_from(settings.max_log_entries).unwrap_or(i64::MAX);
+    }
+}
+
+/// Keeps the request log and the statistics to their size and age.
+struct LogTrimming {
+    settings: SettingsHandle,
+    store: Store,
+    clock: Clock,
+}
+
+impl LogTrimming {
+    async fn run(self) {
+        let mut trim = every(TRIM);
         loop {
-            match self.store.trim_requests(keep, TRIM_STEP).await {
-                Ok(gone) if i64::try_from(gone).is_ok_and(|gone| gone == TRIM_STEP) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(error = %error, "the request log could not be trimmed");
-                    break;
-                }
+            trim.tick().await;
+            match Retention::of(&self.settings.current()).apply(&self.store, &self.clock).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "entries of the request log that were too old or too many are gone"),
+                Err(error) => tracing::warn!(error = %error, "the request log could not be trimmed"),
             }
         }
     }

@@ -236,6 +236,17 @@ impl State {
         1 << (self.modes.len() - 1)
     }
 
+    /// Places in the pool, the free ones included.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Accounts that could serve a mode now; modes that accounts are not listed for count as `auto`.
+    pub(super) fn ready_count(&self, mode: &str) -> usize {
+        let position = self.modes.iter().position(|known| known == mode);
+        self.ready.count(1 << position.unwrap_or(0))
+    }
+
     /// Gives back what [`State::take`] took.
     pub(super) fn give_back(&mut self, index: u32, id: &str, now: i64, change: impl FnOnce(&mut Entry)) -> bool {
         // The slot may have been given to another account after a deletion.

@@ -4,9 +4,12 @@
 //! forgets nothing. Choosing costs the same with ten accounts and with a hundred thousand ([`ready`]), and rests end by
 //! deadline, without a timer per account.
 
+mod capacity;
+mod choice;
 mod choose;
 mod edit;
 mod entry;
+mod labels;
 mod lease;
 mod quota;
 mod ready;
@@ -20,9 +23,12 @@ use crate::clock::Clock;
 use crate::secrets::Cipher;
 use crate::store::{Store, StoreError, Writer};
 
+pub(crate) use capacity::ModeCapacity;
+pub(crate) use choice::ChoiceReason;
 pub(crate) use choose::NoAccount;
 use choose::State;
 pub(crate) use edit::{AccountError, AccountPatch, NewAccount};
+pub(crate) use labels::AccountLabel;
 pub(crate) use lease::{Lease, Settlement};
 pub(crate) use rest::{Fault, RestLengths};
 pub(crate) use view::{AccountPage, AccountQuery, AccountView, Summary};

@@ -37,6 +37,8 @@ struct Class {
     by_load: Vec<List>,
     /// Below this load all lists are empty.
     lowest: usize,
+    /// Accounts in all lists.
+    count: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -97,9 +99,14 @@ impl ReadyLists {
         best.map(|(_, _, account)| account)
     }
 
+    /// Accounts for `mode` (a bit).
+    pub(super) fn count(&self, mode: u64) -> usize {
+        self.classes.iter().filter(|class| class.modes & mode != 0).map(|class| class.count).sum()
+    }
+
     fn class_of(&mut self, modes: u64) -> u32 {
         let position = self.classes.iter().position(|class| class.modes == modes).unwrap_or_else(|| {
-            self.classes.push(Class { modes, by_load: Vec::new(), lowest: 0 });
+            self.classes.push(Class { modes, by_load: Vec::new(), lowest: 0, count: 0 });
             self.classes.len() - 1
         });
         u32::try_from(position).expect("fewer classes than accounts")
@@ -111,7 +118,9 @@ impl ReadyLists {
         if class == NONE {
             return;
         }
-        let list = &mut self.classes[class as usize].by_load[load as usize];
+        let class = &mut self.classes[class as usize];
+        class.count -= 1;
+        let list = &mut class.by_load[load as usize];
         match previous {
             NONE => list.first = next,
             previous => self.nodes[previous as usize].next = next,
@@ -124,7 +133,8 @@ impl ReadyLists {
 
     /// At the end, unless it has been unused for longer than the last there: whoever comes back from a rest goes to the front.
     fn link(&mut self, account: u32, class: u32, load: u32, used: u64) {
-        let Class { by_load, lowest, .. } = &mut self.classes[class as usize];
+        let Class { by_load, lowest, count, .. } = &mut self.classes[class as usize];
+        *count += 1;
         if load as usize >= by_load.len() {
             by_load.resize(load as usize + 1, List::EMPTY);
         }
@@ -196,12 +206,14 @@ mod tests {
         lists.put(2, EXPERT, 0, 3);
         assert_eq!(order(&mut lists, FAST), [0, 1]);
         assert_eq!(order(&mut lists, EXPERT), [1, 2]);
+        assert_eq!((lists.count(FAST), lists.count(FAST | EXPERT)), (2, 3));
         lists.put(0, FAST, 1, 4);
         assert_eq!(order(&mut lists, FAST), [1, 0]);
         lists.put(1, 0, 0, 5);
         assert_eq!((order(&mut lists, FAST), order(&mut lists, EXPERT)), (vec![0], vec![2]));
         lists.remove(2);
         assert!(order(&mut lists, EXPERT).is_empty());
+        assert_eq!((lists.count(FAST), lists.count(EXPERT)), (1, 0));
     }
 
     #[test]

@@ -17,6 +17,21 @@ pub(crate) enum Fault {
     Failure,
 }
 
+impl Fault {
+    /// The charge's name: the reason of the rest or of the end that it leads to.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::RateLimited { quota_left: Some(false) } => RATE_LIMITED_NO_QUOTA,
+            Self::RateLimited { .. } => RATE_LIMITED_QUOTA_LEFT,
+            Self::CredentialDead => CREDENTIAL_DEAD,
+            Self::UserBlocked => USER_BLOCKED,
+            Self::ModeUnavailable => MODE_UNAVAILABLE,
+            // Only several in a row lead to a rest.
+            Self::Failure => "failure_counted",
+        }
+    }
+}
+
 /// The lengths of rests, from the settings. Seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RestLengths {

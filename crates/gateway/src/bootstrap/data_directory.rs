@@ -27,6 +27,11 @@ impl DataDirectory {
         self.path.join("config.json")
     }
 
+    /// Where log files are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
     /// The hash of the claim code, while there is one.
     pub(crate) fn claim_file(&self) -> PathBuf {
         self.path.join("claim.hash")

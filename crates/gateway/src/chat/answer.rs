@@ -8,12 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::openai::Usage;
 use protocol::translate::ChatEvent;
 use tokio::task::JoinHandle;
 
 use super::background;
 use super::settle::settle;
-use super::start::Started;
+use super::start::{Started, failed_attempt};
 use super::stream::{EventStream, Pulled};
 use super::{ChatError, Receipt, Shared};
 use crate::accounts::{Lease, Settlement};
@@ -53,6 +54,8 @@ impl OwnedEvent {
 pub(crate) enum Step {
     /// Events were told, or at least something happened.
     Events,
+    /// Everything has been told. The next pull stores the turn and its record, so the record is to be filled in now.
+    Told,
     /// The answer is complete and stored.
     Done,
     /// It broke, after something of it had been told.
@@ -68,6 +71,7 @@ pub(crate) struct Answer {
     parent_conversation: Option<String>,
     moved: Vec<(String, Place)>,
     pending: Vec<OwnedEvent>,
+    told: bool,
     state: State,
     lease: Option<Lease>,
     pub(crate) record: RequestRecord,
@@ -98,6 +102,7 @@ impl Answer {
             parent_conversation: opened.binding.parent.map(|(conversation, _)| conversation),
             moved: opened.binding.moved,
             pending: opened.begun.events,
+            told: false,
             state: if opened.begun.complete {
                 State::Complete(opened.begun.stream)
             } else {
@@ -121,6 +126,14 @@ impl Answer {
     /// The id of the turn, which names the answer.
     pub(crate) fn turn_id(&self) -> &str {
         &self.plan.turn_id
+    }
+
+    /// Fills in what only the writer of the answer knows, when everything has been told: the tokens, and the bytes yet to come.
+    pub(crate) fn told(&mut self, usage: &Usage, end_bytes: usize) {
+        let row = &mut self.record.row;
+        row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
+        row.reasoning_tokens = i64::try_from(usage.reasoning_tokens).ok();
+        self.record.promise(end_bytes);
     }
 
     /// Tells the next events to `out`.
@@ -150,6 +163,10 @@ impl Answer {
                         }
                     }
                 }
+                State::Complete(stream) if !std::mem::replace(&mut self.told, true) => {
+                    self.state = State::Complete(stream);
+                    return Poll::Ready(Step::Told);
+                }
                 State::Complete(stream) => self.complete(&stream),
                 State::Unstored => return Poll::Ready(self.done()),
                 State::Committing(mut commit) => match Pin::new(&mut commit).poll(context) {
@@ -171,6 +188,7 @@ impl Answer {
         if let Some(lease) = self.lease.take() {
             let account = lease.account_id().to_string();
             lease.settle(Settlement::Success);
+            self.record.complete();
             let translator = stream.translator();
             let ids = translator.ids();
             let conversation = ids.conversation_id.clone().or_else(|| self.parent_conversation.clone());
@@ -186,8 +204,10 @@ impl Answer {
             let title = ids.title.clone();
             let (shared, plan) = (Arc::clone(&self.shared), Arc::clone(&self.plan));
             let moved = std::mem::take(&mut self.moved);
+            let request = Some(self.record.row_of_complete());
             let commit = async move {
-                let finished = Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved };
+                let finished =
+                    Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved, request };
                 shared.conversations.commit(&plan, finished).await?;
                 background::after_commit(&shared, &plan, place);
                 Ok(())
@@ -212,10 +232,8 @@ impl Answer {
     fn broken(&mut self, error: UpstreamError) -> ChatError {
         let verdict = error.verdict();
         if let Some(lease) = self.lease.take() {
-            let account = lease.account_id().to_string();
-            let charged = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.request_id);
-            let elapsed = self.record.elapsed_ms();
-            self.record.attempt(&account, verdict.label, charged, elapsed, Some(error.to_string()));
+            let penalty = settle(&self.shared, lease, verdict, true, &self.settings, &self.record.row.request_id);
+            self.record.attempt_failed(failed_attempt(&error, verdict, penalty));
         }
         self.record.end(RequestEnding::Broken, 200, Some(verdict.label));
         error.into()

@@ -13,6 +13,8 @@ use crate::upstream::{CallError, Credential};
 /// A turn, bound to an account.
 pub(super) struct Binding {
     pub(super) receipt: Receipt,
+    /// Why this way, for the request log.
+    pub(super) reason: &'static str,
     pub(super) message: String,
     /// Upstream conversation and response that are continued.
     pub(super) parent: Option<(String, String)>,
@@ -28,16 +30,26 @@ pub(super) async fn bind(
     settings: &Settings,
     start_over: bool,
 ) -> Result<Binding, ChatError> {
-    let Some(parent) = &plan.parent else { return Ok(open(plan)) };
+    let Some(parent) = &plan.parent else {
+        let reason = if plan.history.pairs.is_empty() { "no_history" } else { "not_recognised" };
+        return Ok(open(plan, reason));
+    };
+    let mut reason = "conversation_gone";
     if !start_over {
         if *parent.place.account_id == **credential.account_id() {
-            let receipt = if plan.branches() { Receipt::Branched } else { Receipt::Native };
-            return Ok(go_on(plan, receipt, &parent.place, Vec::new()));
+            let (receipt, reason) = if plan.branches() {
+                (Receipt::Branched, "turn_was_continued_before")
+            } else {
+                (Receipt::Native, "owner_serves")
+            };
+            return Ok(go_on(plan, (receipt, reason), &parent.place, Vec::new()));
         }
+        reason = "sharing_is_off";
         if settings.share_mode != ShareMode::Off {
             match carry_over(shared, plan, parent, credential, settings).await {
-                Ok((place, moved)) => return Ok(go_on(plan, Receipt::Moved, &place, moved)),
+                Ok((place, moved)) => return Ok(go_on(plan, (Receipt::Moved, "owner_cannot_serve"), &place, moved)),
                 Err(error) => {
+                    reason = "not_carried_over";
                     tracing::warn!(
                         conversation = plan.conversation_id,
                         from = parent.place.account_id,
@@ -49,17 +61,22 @@ pub(super) async fn bind(
             }
         }
     }
-    if plan.can_replay() { Ok(open(plan)) } else { Err(ChatError::ConversationUnavailable) }
+    if plan.can_replay() { Ok(open(plan, reason)) } else { Err(ChatError::ConversationUnavailable) }
 }
 
-fn open(plan: &Plan) -> Binding {
+fn open(plan: &Plan, reason: &'static str) -> Binding {
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
-    Binding { receipt, message: plan.opening_message(), parent: None, moved: Vec::new() }
+    Binding { receipt, reason, message: plan.opening_message(), parent: None, moved: Vec::new() }
 }
 
-fn go_on(plan: &Plan, receipt: Receipt, place: &Place, moved: Vec<(String, Place)>) -> Binding {
+fn go_on(
+    plan: &Plan,
+    (receipt, reason): (Receipt, &'static str),
+    place: &Place,
+    moved: Vec<(String, Place)>,
+) -> Binding {
     let parent = (place.upstream_conversation_id.clone(), place.upstream_response_id.clone());
-    Binding { receipt, message: plan.continuing_message(), parent: Some(parent), moved }
+    Binding { receipt, reason, message: plan.continuing_message(), parent: Some(parent), moved }
 }
 
 /// Why a conversation could not be carried over.

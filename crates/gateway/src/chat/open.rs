@@ -12,6 +12,7 @@ use super::Shared;
 use super::answer::OwnedEvent;
 use super::stream::{EventStream, Pulled, StreamContext};
 use crate::accounts::Lease;
+use crate::audit::RequestRecord;
 use crate::settings::{Settings, UpstreamTransport};
 use crate::upstream::{CallError, Patience, Transport, UpstreamError, UpstreamErrorKind};
 
@@ -40,26 +41,24 @@ pub(super) struct Begun {
 }
 
 impl Opening<'_> {
-    /// Opens the turn. `over` tells, also after a failure, what was used last.
-    pub(super) async fn open(&self, over: &mut Transport) -> Result<Begun, UpstreamError> {
+    /// Opens the turn, and notes what it went over.
+    pub(super) async fn open(&self, record: &mut RequestRecord) -> Result<Begun, UpstreamError> {
         let may_choose = self.settings.upstream_transport == UpstreamTransport::Auto;
         let first = match self.settings.upstream_transport {
             UpstreamTransport::Rest => Transport::Rest,
             UpstreamTransport::Auto if self.lease.websocket_missing() => Transport::Rest,
             UpstreamTransport::Auto | UpstreamTransport::Websocket => Transport::Websocket,
         };
-        *over = first;
-        let error = match self.open_over(first).await {
-            Ok(begun) => return Ok(self.note_answered(begun, first)),
+        let error = match self.open_over(first, None, record).await {
+            Ok(begun) => return Ok(begun),
             Err(error) => error,
         };
         if !may_choose || !self.is_worth_the_other(first, &error) {
             return Err(error);
         }
-        *over = first.other();
         self.note_missing(first, &error);
-        match self.open_over(*over).await {
-            Ok(begun) => Ok(self.note_answered(begun, *over)),
+        match self.open_over(first.other(), Some(error.label()), record).await {
+            Ok(begun) => Ok(begun),
             // Neither is there: that is nobody's fault, whichever was asked last.
             Err(second) if self.is_missing(&error) && self.is_missing(&second) => {
                 Err(UpstreamErrorKind::NoRoute(NOT_FOUND).into())
@@ -68,8 +67,15 @@ impl Opening<'_> {
         }
     }
 
-    async fn open_over(&self, transport: Transport) -> Result<Begun, UpstreamError> {
+    /// `instead`: why the other transport was left.
+    async fn open_over(
+        &self,
+        transport: Transport,
+        instead: Option<&'static str>,
+        record: &mut RequestRecord,
+    ) -> Result<Begun, UpstreamError> {
         let Self { shared, lease, turn, settings, options } = self;
+        record.over(transport.label(), instead);
         let credential = lease.credential();
         let answer = match transport {
             Transport::Rest => shared.upstream.chat_over_rest(credential, turn, settings).await?,
@@ -84,7 +90,14 @@ impl Opening<'_> {
             settings: Arc::clone(settings),
             conversation_id: turn.parent.map(|parent| parent.conversation_id.to_owned()),
         };
-        first_events(EventStream::boxed(answer, context, options.clone())).await
+        record.first_byte(match transport {
+            Transport::Rest => 200,
+            Transport::Websocket => 101,
+        });
+        let begun = first_events(EventStream::boxed(answer, context, options.clone())).await?;
+        record.metrics().answer(transport.label());
+        shared.accounts.learn_transport(lease.account_id(), transport);
+        Ok(begun)
     }
 
     /// The account's id at the upstream, which the upgrade names. Asked for once in an account's life.
@@ -126,11 +139,6 @@ impl Opening<'_> {
         let account = self.lease.account_id();
         tracing::info!(account = %account, error = %error, seconds, "no WebSocket for this account; REST for a while");
         self.shared.accounts.learn_websocket_missing(account, seconds);
-    }
-
-    fn note_answered(&self, begun: Begun, transport: Transport) -> Begun {
-        self.shared.accounts.learn_transport(self.lease.account_id(), transport);
-        begun
     }
 }
 

@@ -7,7 +7,7 @@ use crate::accounts::{Fault, Lease, RestLengths, Settlement};
 use crate::settings::Settings;
 use crate::upstream::{Blame, BreakerLimits, Verdict};
 
-/// Settles an attempt that failed, for the account and for the exit; answers whether the account was charged.
+/// Settles an attempt that failed, for the account and for the exit; answers what the account was charged with.
 pub(super) fn settle(
     shared: &Arc<Shared>,
     lease: Lease,
@@ -15,7 +15,7 @@ pub(super) fn settle(
     may_charge: bool,
     settings: &Settings,
     request: &str,
-) -> bool {
+) -> Option<&'static str> {
     match verdict.blame {
         Blame::Exit => shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings)),
         // May have happened on the way as well as upstream.
@@ -35,7 +35,7 @@ pub(super) fn settle(
         // After the account has been charged, for the answer refines the rest.
         background::check_quota(shared, credential, mode);
     }
-    fault.is_some()
+    fault.map(Fault::label)
 }
 
 /// The charge a verdict asks for; `None` when the account is not to blame.

@@ -1,7 +1,7 @@
 //! The policy of a turn: which account, which attempt, when to stop trying.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::failure::FailureKind;
 use protocol::translate::RenderOptions;
@@ -12,11 +12,11 @@ use super::bind::{Binding, bind};
 use super::open::{Begun, Opening};
 use super::settle::settle;
 use super::{Ask, ChatError, ChatService};
-use crate::accounts::Lease;
-use crate::audit::RequestRecord;
+use crate::accounts::{ChoiceReason, Lease};
+use crate::audit::{Choice, FailedAttempt, RequestRecord};
 use crate::conversations::Plan;
 use crate::settings::Settings;
-use crate::upstream::{Blame, Patience, Retry, Transport, UpstreamError, UpstreamErrorKind, Verdict};
+use crate::upstream::{Blame, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
 
 /// What this request has tried.
 #[derive(Default)]
@@ -59,16 +59,15 @@ impl ChatService {
             let lease = match shared.accounts.acquire(mode, preferred, &tried.accounts) {
                 Ok(lease) => lease,
                 Err(why) => {
+                    record.no_account(&why.reasons);
                     shared.exit.undecided();
                     return Err(ChatError::NoAccount { why, last: tried.last });
                 }
             };
-            let began = Instant::now();
-            let mut over = Transport::Rest;
-            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over, &mut over).await {
+            let choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
+            record.begin_attempt(lease.account_id(), choice);
+            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over, record).await {
                 Ok(opened) => {
-                    record.metrics().answer(over.label());
-                    record.attempt(lease.account_id(), "ok", false, milliseconds(began), None);
                     record.row.turn = Some(opened.binding.receipt.label());
                     record.first_token();
                     return Ok(Started { plan, lease, opened, settings });
@@ -77,7 +76,7 @@ impl ChatService {
                 Err(AttemptError::Upstream(error)) => nothing_to_be_gone(error, &plan),
             };
             let verdict = error.verdict();
-            let may_go_on = self.judge(lease, &error, verdict, &plan, &settings, &mut tried, record, began);
+            let may_go_on = self.judge(lease, &error, verdict, &plan, &settings, &mut tried, record);
             if !may_go_on || tried.attempts >= settings.max_attempts {
                 return Err(error.into());
             }
@@ -94,6 +93,8 @@ impl ChatService {
         let planned = self.shared.conversations.plan(&ask.key_id, &ask.wanted, history, settings.conversation_ttl);
         let plan = planned.await?;
         record.row.conversation_id = Some(plan.conversation_id.clone());
+        let parent = plan.parent.as_ref().map(|parent| (parent.id.as_str(), parent.place.account_id.as_str()));
+        record.planned(plan.recognised.label(), parent);
         Ok(plan)
     }
 
@@ -108,16 +109,15 @@ impl ChatService {
         settings: &Settings,
         tried: &mut Tried,
         record: &mut RequestRecord,
-        began: Instant,
     ) -> bool {
         let account = Arc::clone(lease.account_id());
         let index = lease.index();
         let first_of_its_kind = !tried.charged.contains(&verdict.blame);
-        let charged = settle(&self.shared, lease, verdict, first_of_its_kind, settings, &record.row.request_id);
-        if charged {
+        let penalty = settle(&self.shared, lease, verdict, first_of_its_kind, settings, &record.row.request_id);
+        if penalty.is_some() {
             tried.charged.push(verdict.blame);
         }
-        record.attempt(&account, verdict.label, charged, milliseconds(began), Some(error.to_string()));
+        record.attempt_failed(failed_attempt(error, verdict, penalty));
         tried.attempts += 1;
         let is_owner = plan.parent.as_ref().is_some_and(|parent| *parent.place.account_id == *account);
         match verdict.retry {
@@ -153,10 +153,11 @@ impl ChatService {
         lease: &Lease,
         settings: &Arc<Settings>,
         start_over: bool,
-        over: &mut Transport,
+        record: &mut RequestRecord,
     ) -> Result<Opened, AttemptError> {
         let shared = &self.shared;
         let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
+        record.bound(binding.receipt.label(), binding.reason);
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
             response_id: Some(response.as_str()),
@@ -177,7 +178,7 @@ impl ChatService {
             assets_url: shared.assets_url.clone(),
         };
         let opening = Opening { shared, lease, turn, settings, options };
-        let begun = match tokio::time::timeout(patience, opening.open(over)).await {
+        let begun = match tokio::time::timeout(patience, opening.open(record)).await {
             Ok(begun) => begun.map_err(AttemptError::Upstream)?,
             Err(_) => {
                 let kind = UpstreamErrorKind::Timeout(Patience::FirstEvent(patience));
@@ -193,9 +194,9 @@ impl ChatService {
 fn nothing_to_be_gone(error: UpstreamError, plan: &Plan) -> UpstreamError {
     match error.kind {
         UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound && plan.parent.is_none() => {
-            UpstreamErrorKind::Protocol(failure.message).into()
+            UpstreamError { kind: UpstreamErrorKind::Protocol(failure.message), status: error.status }
         }
-        kind => kind.into(),
+        kind => UpstreamError { kind, status: error.status },
     }
 }
 
@@ -218,6 +219,22 @@ enum AttemptError {
     Chat(ChatError),
 }
 
-fn milliseconds(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn choice(reason: ChoiceReason) -> Choice {
+    Choice {
+        rule: if reason.is_preferred { "owner" } else { "least_busy" }.to_owned(),
+        owner_skipped: reason.preferred_skipped,
+        accounts: reason.accounts,
+        ready: reason.ready,
+    }
+}
+
+/// An attempt that failed, as the log keeps it.
+pub(super) fn failed_attempt(error: &UpstreamError, verdict: Verdict, penalty: Option<&'static str>) -> FailedAttempt {
+    FailedAttempt {
+        outcome: verdict.label,
+        class: error.class(),
+        status: error.status,
+        penalty,
+        message: error.to_string(),
+    }
 }

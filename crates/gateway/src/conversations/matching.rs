@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use protocol::history::{Hash, History, Pair, TELLING_ANSWER_CHARACTERS};
 
-use super::{Conversation, Conversations, Owner};
+use super::{Conversation, Conversations, Owner, Recognised};
 use crate::store::StoreError;
 use crate::store::conversations::{TurnReference, TurnRow};
 
@@ -34,7 +34,7 @@ impl Conversations {
         owner: &Owner<'_>,
         history: &History,
         client_chat: Option<&str>,
-    ) -> Result<Option<(Arc<Conversation>, Arc<TurnRow>)>, StoreError> {
+    ) -> Result<Option<(Arc<Conversation>, Arc<TurnRow>, Recognised)>, StoreError> {
         let Some(last) = history.pairs.last() else { return Ok(None) };
         let chain = history.chain_of(owner.key_id, history.pairs.len());
         if let Some(references) = self.cache.chain(&chain) {
@@ -42,13 +42,13 @@ impl Conversations {
             if let Some((conversation, turn)) = best_full(&candidates, client_chat)
                 && is_surely_meant(&conversation, &turn, client_chat)
             {
-                return Ok(Some((conversation, turn)));
+                return Ok(Some((conversation, turn, Recognised::Chain)));
             }
         }
         let references = self.store.turns_by_chain(&chain, CANDIDATES).await?;
         let candidates = self.grade(owner, history, &references).await?;
-        if let Some(found) = best_full(&candidates, client_chat) {
-            return Ok(Some(found));
+        if let Some((conversation, turn)) = best_full(&candidates, client_chat) {
+            return Ok(Some((conversation, turn, Recognised::Chain)));
         }
         let mut references: Vec<TurnReference> = Vec::new();
         for hash in &last.answer.hashes {
@@ -56,8 +56,11 @@ impl Conversations {
         }
         let too_many = references.len() > usize::try_from(CANDIDATES).unwrap_or(usize::MAX);
         let candidates = self.grade(owner, history, &references).await?;
-        let full = best_full(&candidates, client_chat);
-        Ok(if full.is_some() || too_many { full } else { only_window(&candidates, last, client_chat) })
+        if let Some((conversation, turn)) = best_full(&candidates, client_chat) {
+            return Ok(Some((conversation, turn, Recognised::Answer)));
+        }
+        let window = if too_many { None } else { only_window(&candidates, last, client_chat) };
+        Ok(window.map(|(conversation, turn)| (conversation, turn, Recognised::Window)))
     }
 
     async fn grade(

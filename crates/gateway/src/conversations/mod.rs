@@ -20,7 +20,7 @@ use crate::store::conversations::TurnRow;
 use crate::store::{Store, StoreError, Writer};
 
 use cache::Cache;
-pub(crate) use plan::{Finished, Plan};
+pub(crate) use plan::{Finished, Plan, Recognised};
 pub(crate) use tree::Conversation;
 pub(crate) use trim::Limits;
 
@@ -72,12 +72,12 @@ impl Conversations {
         let owner =
             Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
         let client_chat = wanted.client_chat.as_deref().map(|chat| client_chat_hash(key_id, chat));
-        let (conversation, parent) = if let Some(id) = &wanted.previous_response_id {
+        let (conversation, parent, recognised) = if let Some(id) = &wanted.previous_response_id {
             let (conversation, turn) = self.turn(&owner, id).await?.ok_or(PlanError::ResponseNotFound)?;
             if wanted.conversation_id.as_ref().is_some_and(|wanted| *wanted != conversation.id) {
                 return Err(PlanError::ResponseNotFound);
             }
-            (Some(conversation), Some(turn))
+            (Some(conversation), Some(turn), Recognised::ResponseId)
         } else if let Some(id) = &wanted.conversation_id {
             let conversation = self.conversation(&owner, id).await?.ok_or(PlanError::ConversationNotFound)?;
             let parent = if history.pairs.is_empty() {
@@ -85,14 +85,14 @@ impl Conversations {
             } else {
                 matching::inside(&conversation, key_id, &history)
             };
-            (Some(conversation), parent)
+            (Some(conversation), parent, Recognised::ConversationId)
         } else {
             match self.recognise(&owner, &history, client_chat.as_deref()).await? {
-                Some((conversation, turn)) => (Some(conversation), Some(turn)),
-                None => (None, None),
+                Some((conversation, turn, recognised)) => (Some(conversation), Some(turn), recognised),
+                None => (None, None, Recognised::None),
             }
         };
-        Ok(Plan::new(key_id, conversation, parent, history, client_chat))
+        Ok(Plan::new(key_id, conversation, (parent, recognised), history, client_chat))
     }
 
     /// Whether the database takes no turns at present: an answer that cannot be kept is not worth asking for.

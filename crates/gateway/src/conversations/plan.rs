@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Conversation;
 use crate::store::TurnCommit;
 use crate::store::conversations::{ConversationRow, Place, TurnRow};
+use crate::store::requests::RequestRow;
 
 /// What one request continues. Made once per request; the account is decided later.
 pub(crate) struct Plan {
@@ -16,10 +17,41 @@ pub(crate) struct Plan {
     /// The id of the turn to be, which is also the id of the answer.
     pub(crate) turn_id: String,
     pub(crate) parent: Option<Arc<TurnRow>>,
+    pub(crate) recognised: Recognised,
     pub(crate) history: History,
     key_id: String,
     conversation: Option<Arc<Conversation>>,
     client_chat: Option<String>,
+}
+
+/// By what a request's conversation was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recognised {
+    /// The answer that it names.
+    ResponseId,
+    /// The conversation that it names.
+    ConversationId,
+    /// The chain of everything before the last question.
+    Chain,
+    /// The last answer, and every pair before it.
+    Answer,
+    /// The newest pairs only; the client dropped what is older.
+    Window,
+    /// Not at all: it is new, or its history is replayed.
+    None,
+}
+
+impl Recognised {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::ResponseId => "response_id",
+            Self::ConversationId => "conversation_id",
+            Self::Chain => "chain",
+            Self::Answer => "answer",
+            Self::Window => "window",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A complete answer.
@@ -30,13 +62,15 @@ pub(crate) struct Finished<'a> {
     pub(crate) title: Option<&'a str>,
     /// Earlier turns that now stand in the new place.
     pub(crate) moved: Vec<(String, Place)>,
+    /// The record of the request, to be written with the turn.
+    pub(crate) request: Option<Box<RequestRow>>,
 }
 
 impl Plan {
     pub(super) fn new(
         key_id: &str,
         conversation: Option<Arc<Conversation>>,
-        parent: Option<Arc<TurnRow>>,
+        (parent, recognised): (Option<Arc<TurnRow>>, Recognised),
         history: History,
         client_chat: Option<String>,
     ) -> Self {
@@ -47,6 +81,7 @@ impl Plan {
             conversation_id,
             turn_id: Uuid::now_v7().simple().to_string(),
             parent,
+            recognised,
             history,
             key_id: key_id.to_owned(),
             conversation,
@@ -123,7 +158,7 @@ impl Plan {
             created_at: self.conversation.as_ref().map_or(now, |conversation| conversation.created_at),
             last_used_at: now,
         };
-        TurnCommit { conversation, turn, moved: finished.moved }
+        TurnCommit { conversation, turn, moved: finished.moved, request: finished.request }
     }
 
     fn new_turn(&self, finished: &Finished<'_>, now: i64) -> TurnRow {

@@ -137,6 +137,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, AUTHENTICATION, "unauthenticated", message)
     }
 
+    /// What the client is told, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The object, as bytes.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         self.object(request_id).body()

@@ -35,6 +35,7 @@ pub(crate) enum Effect {
 pub(crate) enum Unit {
     Seconds,
     Minutes,
+    Days,
     Megabytes,
     Count,
 }

@@ -10,7 +10,7 @@ const DAY: u64 = 86_400;
 pub(crate) const FIELDS: &[Field] = &{
     use Format::{HeaderValue, Network, Origin, ProxyUrl, PublicUrl};
     use Group::{Accounts, Conversations, General, Output, Security, Storage};
-    use Unit::{Count, Megabytes, Minutes, Seconds};
+    use Unit::{Count, Days, Megabytes, Minutes, Seconds};
     [
         Field::text(
             "base_url",
@@ -224,6 +224,24 @@ pub(crate) const FIELDS: &[Field] = &{
             Count,
             "Entries of the request log",
             "请求日志条数上限",
+        )
+        .immediately(),
+        Field::number(
+            "log_retention_days",
+            Storage,
+            (1, 3_650),
+            Days,
+            "Time an entry of the request log is kept",
+            "请求日志的保留时间",
+        )
+        .immediately(),
+        Field::number(
+            "stats_retention_days",
+            Storage,
+            (1, 3_650),
+            Days,
+            "Time the statistics are kept; longer than the request log",
+            "统计数据的保留时间；比请求日志更久",
         )
         .immediately(),
         Field::number("max_log_file_mb", Storage, (1, 10_000), Megabytes, "Size of one log file", "单个日志文件上限")

@@ -33,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) max_conversations_per_token: u64,
     /// Entries of the request log.
     pub(crate) max_log_entries: u64,
+    /// Days an entry of the request log is kept.
+    pub(crate) log_retention_days: u64,
+    /// Days the statistics are kept.
+    pub(crate) stats_retention_days: u64,
     /// Image cache on disk, in MB.
     pub(crate) max_image_cache_mb: u64,
     /// Size of one log file, in MB.
@@ -98,6 +102,8 @@ impl Default for Settings {
             conversation_ttl: 72_000,
             max_conversations_per_token: 100,
             max_log_entries: 10_000,
+            log_retention_days: 30,
+            stats_retention_days: 400,
             max_image_cache_mb: 500,
             max_log_file_mb: 10,
             log_level: LogLevel::Info,

@@ -12,9 +12,12 @@ pub(crate) mod api_keys;
 pub(crate) mod audit_trail;
 pub(crate) mod conversations;
 pub(crate) mod drift;
+pub(crate) mod request_log;
 pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod settings_history;
+pub(crate) mod statistics;
+pub(crate) mod statistics_read;
 mod writer;
 
 use std::path::Path;
@@ -27,6 +30,13 @@ pub(crate) use writer::{TurnCommit, Write, Writer};
 
 /// Reading connections: look-ups take about 0.1 ms each, so a few serve many requests.
 const READERS: u32 = 3;
+
+/// Most connections for lists and statistics. They are apart from the others, so that no chat waits behind them; no more than half as
+/// many as there are processors, so that enough are left; and closed when nobody looks.
+const REPORTERS: usize = 4;
+
+/// How long such a connection stays open unused.
+const REPORTER_IDLE: Duration = Duration::from_secs(60);
 
 /// How long a statement waits for the database file when another process holds it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +73,7 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 pub(crate) struct Store {
     write: SqlitePool,
     read: SqlitePool,
+    report: SqlitePool,
 }
 
 impl Store {
@@ -93,13 +104,23 @@ impl Store {
             .statement_cache_capacity(256);
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { write, read })
+        let options = options.read_only(true);
+        let read = SqlitePoolOptions::new().max_connections(READERS).connect_with(options.clone()).await?;
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let reporters = u32::try_from((processors / 2).clamp(1, REPORTERS)).unwrap_or(1);
+        let report = SqlitePoolOptions::new().max_connections(reporters).idle_timeout(REPORTER_IDLE);
+        let report = report.connect_lazy_with(options);
+        Ok(Self { write, read, report })
     }
 
     /// The pool for reading.
     pub(crate) fn reader(&self) -> &SqlitePool {
         &self.read
+    }
+
+    /// The pool for lists and statistics.
+    pub(crate) fn reports(&self) -> &SqlitePool {
+        &self.report
     }
 
     /// The pool for writing: one connection, so writers queue.
@@ -122,6 +143,7 @@ impl Store {
     /// Waits for what is under way and closes the files.
     pub(crate) async fn close(&self) {
         self.read.close().await;
+        self.report.close().await;
         self.write.close().await;
     }
 }

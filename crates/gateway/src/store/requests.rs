@@ -1,4 +1,4 @@
-//! Table `requests`: one row per request to the chat routes.
+//! Table `requests`: one row per request to the chat routes. Reading it is in `request_log`.
 
 use sqlx::QueryBuilder;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
@@ -11,6 +11,7 @@ pub(crate) struct RequestRow {
     pub(crate) id: String,
     /// What `X-Request-ID` says; a client may send the same twice.
     pub(crate) request_id: String,
+    /// When it arrived.
     pub(crate) at: i64,
     pub(crate) key_id: Option<String>,
     pub(crate) route: &'static str,
@@ -20,28 +21,61 @@ pub(crate) struct RequestRow {
     pub(crate) status: i64,
     pub(crate) ending: &'static str,
     pub(crate) error_code: Option<String>,
+    /// The upstream's words, or what the client was told.
+    pub(crate) error_message: Option<String>,
+    /// The account of the last attempt.
     pub(crate) account_id: Option<String>,
     pub(crate) conversation_id: Option<String>,
+    /// The receipt: which way the turn took.
     pub(crate) turn: Option<&'static str>,
+    /// How the last attempt went upstream: `rest`, `websocket`.
+    pub(crate) transport: Option<&'static str>,
+    pub(crate) attempt_count: i64,
     /// JSON list, one entry per attempt.
     pub(crate) attempts: String,
+    /// JSON object: why this account, why this receipt, marks on the time line.
+    pub(crate) routing: String,
+    /// Until the first attempt began.
+    pub(crate) queue_ms: Option<i64>,
+    /// Until the last attempt's answer began.
+    pub(crate) first_byte_ms: Option<i64>,
     pub(crate) first_token_ms: Option<i64>,
     pub(crate) duration_ms: i64,
     pub(crate) bytes: i64,
     pub(crate) prompt_tokens: Option<i64>,
+    /// Estimated, the reasoning included.
     pub(crate) completion_tokens: Option<i64>,
+    pub(crate) reasoning_tokens: Option<i64>,
     pub(crate) client_ip: Option<String>,
     pub(crate) user_agent: Option<String>,
+    /// The program that the user agent names.
+    pub(crate) client: Option<String>,
 }
 
+/// Where the log is cut: this row and all before it go.
+pub(crate) type Cut = (i64, String);
+
 impl Store {
-    /// Deletes the oldest rows beyond `keep`, at most `limit` of them; answers how many went.
-    pub(crate) async fn trim_requests(&self, keep: i64, limit: i64) -> Result<u64, StoreError> {
+    /// The newest row beyond the `keep` newest ones.
+    pub(crate) async fn requests_beyond(&self, keep: i64) -> Result<Option<Cut>, StoreError> {
+        let query = sqlx::query_as("SELECT at, id FROM requests ORDER BY at DESC, id DESC LIMIT 1 OFFSET $1");
+        Ok(query.bind(keep).fetch_optional(self.reports()).await?)
+    }
+
+    /// The newest row from before `at`.
+    pub(crate) async fn requests_before(&self, at: i64) -> Result<Option<Cut>, StoreError> {
+        let query = sqlx::query_as("SELECT at, id FROM requests WHERE at < $1 ORDER BY at DESC, id DESC LIMIT 1");
+        Ok(query.bind(at).fetch_optional(self.reports()).await?)
+    }
+
+    /// Deletes the oldest rows up to `cut`, at most `limit` of them; answers how many went.
+    pub(crate) async fn trim_requests(&self, cut: &Cut, limit: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(
-            "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE at <= \
-             (SELECT at FROM requests ORDER BY at DESC LIMIT 1 OFFSET $1) LIMIT $2)",
+            "DELETE FROM requests WHERE id IN \
+             (SELECT id FROM requests WHERE (at, id) <= ($1, $2) ORDER BY at, id LIMIT $3)",
         );
-        Ok(done.bind(keep).bind(limit).execute(self.writer()).await?.rows_affected())
+        let done = done.bind(cut.0).bind(&cut.1).bind(limit);
+        Ok(done.execute(self.writer()).await?.rows_affected())
     }
 }
 
@@ -51,9 +85,10 @@ pub(super) async fn insert_requests(
     rows: &[&RequestRow],
 ) -> Result<(), sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO requests (id, request_id, at, key_id, route, model, mode, stream, status, ending, error_code, account_id, \
-         conversation_id, turn, attempts, first_token_ms, duration_ms, bytes, prompt_tokens, completion_tokens, client_ip, \
-         user_agent) ",
+        "INSERT INTO requests (id, request_id, at, key_id, route, model, mode, stream, status, ending, error_code, \
+         error_message, account_id, conversation_id, turn, transport, attempt_count, attempts, routing, queue_ms, \
+         first_byte_ms, first_token_ms, duration_ms, bytes, prompt_tokens, completion_tokens, reasoning_tokens, client_ip, \
+         user_agent, client) ",
     );
     query.push_values(rows, |mut values, row| {
         values
@@ -68,17 +103,25 @@ pub(super) async fn insert_requests(
             .push_bind(row.status)
             .push_bind(row.ending)
             .push_bind(&row.error_code)
+            .push_bind(&row.error_message)
             .push_bind(&row.account_id)
             .push_bind(&row.conversation_id)
             .push_bind(row.turn)
+            .push_bind(row.transport)
+            .push_bind(row.attempt_count)
             .push_bind(&row.attempts)
+            .push_bind(&row.routing)
+            .push_bind(row.queue_ms)
+            .push_bind(row.first_byte_ms)
             .push_bind(row.first_token_ms)
             .push_bind(row.duration_ms)
             .push_bind(row.bytes)
             .push_bind(row.prompt_tokens)
             .push_bind(row.completion_tokens)
+            .push_bind(row.reasoning_tokens)
             .push_bind(&row.client_ip)
-            .push_bind(&row.user_agent);
+            .push_bind(&row.user_agent)
+            .push_bind(&row.client);
     });
     query.build().execute(connection).await?;
     Ok(())

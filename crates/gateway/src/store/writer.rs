@@ -1,9 +1,9 @@
 //! The one writer of everything that requests cause: it takes what has gathered, writes it in one transaction with one
 //! statement per table, and tells who waits.
 //!
-//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us). Records and account states
-//! wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue drops records and counts them,
-//! because a chat never waits for a log row.
+//! A turn waits for its commit (a client that saw the end can continue, whatever happens to us), and its record is written with
+//! it. Other records and account states wait for nobody: they ride along with the next turn, or go after [`LINGER`]. A full queue
+//! drops records and counts them, because a chat never waits for a log row.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,12 +21,13 @@ use super::api_keys::{KeyUse, write_key_use};
 use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
 use super::drift::{DriftRow, add_drift};
 use super::requests::{RequestRow, insert_requests};
+use super::statistics::add_to_statistics;
 use super::{Store, StoreError};
 
 /// Turns and records that may wait to be written.
 const QUEUE: usize = 8192;
 
-/// Most entries in one transaction: 256 rows × 22 columns stay well below SQLite's 32,766 bound values.
+/// Most entries in one transaction: 256 rows × 30 columns stay well below SQLite's 32,766 bound values.
 const BATCH: usize = 256;
 
 /// A write that takes longer hangs.
@@ -42,6 +43,8 @@ pub(crate) struct TurnCommit {
     pub(crate) turn: TurnRow,
     /// Earlier turns that now stand in the new place (the conversation was carried to another account).
     pub(crate) moved: Vec<(String, Place)>,
+    /// The record of the request, so that a turn whose end a client saw is also in the log.
+    pub(crate) request: Option<Box<RequestRow>>,
 }
 
 /// Something to write.
@@ -239,7 +242,7 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     let mut uses: HashMap<&str, &KeyUse> = HashMap::new();
     for write in batch {
         match write {
-            Write::Turn(..) => {}
+            Write::Turn(commit, _) => requests.extend(commit.request.as_deref()),
             Write::Request(row) => requests.push(&**row),
             Write::Account(state) => {
                 accounts.insert(&state.id, state);
@@ -263,5 +266,6 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     if requests.is_empty() {
         return Ok(());
     }
-    insert_requests(connection, &requests).await
+    insert_requests(connection, &requests).await?;
+    add_to_statistics(connection, &requests).await
 }

@@ -56,6 +56,7 @@ struct Inner {
     writer_queue: Gauge,
     writer_dropped: Counter<u64, AtomicU64>,
     exit_opened: Gauge,
+    log_dropped: Counter<u64, AtomicU64>,
 }
 
 /// Counts one open stream until it is dropped.
@@ -85,6 +86,7 @@ impl Metrics {
             writer_queue: Gauge::default(),
             writer_dropped: Counter::default(),
             exit_opened: Gauge::default(),
+            log_dropped: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests by route, status and ending", inner.requests.clone());
@@ -107,6 +109,7 @@ impl Metrics {
         registry.register("accounts", "Accounts by state", inner.accounts.clone());
         registry.register("writer_queue", "Rows waiting for the database", inner.writer_queue.clone());
         registry.register("writer_dropped", "Rows that could not be written", inner.writer_dropped.clone());
+        registry.register("log_lines_dropped", "Lines that did not get into the log file", inner.log_dropped.clone());
         registry.register("exit_breaker_opened", "Times the exit was left alone", inner.exit_opened.clone());
         Self(Arc::new(Inner { registry, ..inner }))
     }
@@ -137,6 +140,11 @@ impl Metrics {
         self.0.answers.get_or_create(&TransportLabel { transport }).inc();
     }
 
+    /// Answers being relayed now.
+    pub(crate) fn open_streams(&self) -> i64 {
+        self.0.open_streams.get()
+    }
+
     pub(crate) fn open_stream(&self) -> StreamGuard {
         self.0.open_streams.inc();
         StreamGuard(self.clone())
@@ -157,6 +165,11 @@ impl Metrics {
     /// Sets what is counted elsewhere, before a scrape.
     pub(crate) fn exit_opened(&self, times: u64) {
         self.0.exit_opened.set(i64::try_from(times).unwrap_or(i64::MAX));
+    }
+
+    /// Sets what is counted elsewhere.
+    pub(crate) fn log_dropped(&self, lines: u64) {
+        self.0.log_dropped.inner().store(lines, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// The text form.

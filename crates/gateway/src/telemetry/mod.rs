@@ -1,5 +1,6 @@
 //! What is measured, and how it is named. Labels are constant strings, never an id.
 
+mod log_file;
 mod logging;
 mod metrics;
 

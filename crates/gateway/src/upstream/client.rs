@@ -175,7 +175,7 @@ impl Upstream {
             return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot)));
         }
         let body = read_error_body(response).await;
-        Err(classify_http(status, content_type.as_deref(), &body).into())
+        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
     }
 
     /// Makes a unary call and reads its answer.
@@ -202,7 +202,7 @@ impl Upstream {
         if status == 200 && !is_page {
             return Ok(body);
         }
-        Err(classify_http(status, content_type.as_deref(), &body).into())
+        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
     }
 
     async fn send(

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use protocol::failure::Failure;
+use protocol::failure::{Failure, FailureKind};
 
 /// A failure of one attempt.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{kind}")]
 pub(crate) struct UpstreamError {
     pub(crate) kind: UpstreamErrorKind,
+    /// Status of the answer, where there was one.
+    pub(crate) status: Option<u16>,
 }
 
 /// What it was.
@@ -57,6 +59,29 @@ pub(crate) enum Patience {
 }
 
 impl UpstreamError {
+    pub(super) fn with_status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Where it failed, for the request log: the upstream answered so, the credential, the way out, or on the way.
+    pub(crate) fn class(&self) -> &'static str {
+        match &self.kind {
+            UpstreamErrorKind::Failure(failure) => match failure.kind {
+                FailureKind::CredentialDead | FailureKind::UserBlocked => "credential",
+                FailureKind::Exit(_) => "exit",
+                _ => "upstream",
+            },
+            UpstreamErrorKind::Connect(_) => "exit",
+            UpstreamErrorKind::Protocol(_)
+            | UpstreamErrorKind::Oversized(_)
+            | UpstreamErrorKind::NoRoute(_)
+            | UpstreamErrorKind::Empty => "upstream",
+            UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Timeout(_) | UpstreamErrorKind::Truncated => {
+                "transport"
+            }
+        }
+    }
+
     pub(crate) fn label(&self) -> &'static str {
         match &self.kind {
             UpstreamErrorKind::Failure(failure) => failure.kind.label(),
@@ -77,7 +102,7 @@ impl UpstreamError {
 
 impl From<UpstreamErrorKind> for UpstreamError {
     fn from(kind: UpstreamErrorKind) -> Self {
-        Self { kind }
+        Self { kind, status: None }
     }
 }
 

@@ -82,14 +82,15 @@ async fn refused(response: reqwest::Response) -> UpstreamError {
         _ => status.is_redirection(),
     };
     if is_missing {
-        return UpstreamErrorKind::NoRoute(status.as_u16()).into();
+        let error = UpstreamError::from(UpstreamErrorKind::NoRoute(status.as_u16()));
+        return error.with_status(status.as_u16());
     }
     if status.is_success() && !is("text/html") {
         let words = "the upgrade was answered by something that does not speak WebSocket".to_owned();
         return UpstreamErrorKind::Protocol(words).into();
     }
     let body = read_error_body(response).await;
-    classify_http(status.as_u16(), content_type.as_deref(), &body).into()
+    UpstreamError::from(classify_http(status.as_u16(), content_type.as_deref(), &body)).with_status(status.as_u16())
 }
 
 fn headers(credential: &Credential, user_id: &str, settings: &Settings, key: &str) -> Result<HeaderMap, UpstreamError> {

@@ -48,6 +48,14 @@ async fn without_the_websocket_rest_is_taken_for_half_an_hour_also_after_a_resta
     talk.say("question one").await;
     assert_eq!(talk.say("question two").await.turn(), "native");
     assert_eq!((over(&rig), rig.simulator.report().count("socket")), ((0, 2), 1), "asked once, then remembered");
+    let (_, log) = rig.admin("GET", "/requests", None).await;
+    let attempts = async |entry: usize| {
+        let id = log["items"][entry]["id"].as_str().unwrap();
+        rig.admin("GET", &format!("/requests/{id}"), None).await.1["attempts"][0].clone()
+    };
+    let (second, first) = (attempts(0).await, attempts(1).await);
+    assert_eq!((&first["transport"], &first["transport_left"]), (&json!("rest"), &json!("no_route")));
+    assert_eq!((&second["transport"], &second["transport_left"]), (&json!("rest"), &json!(null)));
     let anna = rig.account("anna").await;
     assert_eq!(
         (&anna["transport"], &anna["websocket_missing_until"]),

@@ -242,6 +242,62 @@ async fn what_clients_saw_survives_a_kill_under_load() {
     assert!(clients.iter().all(|client| !client.messages.is_empty()));
 }
 
+/// Whole numbers from the database of a gateway that has ended.
+async fn numbers(directory: &Path, query: &'static str) -> Vec<i64> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.join("grok2api.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let row = sqlx::query(query).fetch_one(&pool).await.unwrap();
+    let numbers = (0..sqlx::Row::len(&row)).map(|at| sqlx::Row::get(&row, at)).collect();
+    pool.close().await;
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_clients_saw_is_in_the_log_and_the_statistics_after_a_kill() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path(), &simulator).await;
+    for token in ["anna", "bert"] {
+        simulator.add_account(token);
+        process.add_account(token).await;
+    }
+    let mut seen_before = 0;
+    for _ in 1..=3 {
+        let seen = AtomicUsize::new(0);
+        let talking = (0..CLIENTS).map(|number| {
+            let (process, seen) = (&process, &seen);
+            async move {
+                while process.ask(&[user("hello there")], number % 2 == 0).await.is_some() {
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let killing = async {
+            while seen.load(Ordering::Relaxed) < 5 * CLIENTS {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            process.signal("KILL");
+        };
+        tokio::join!(futures_util::future::join_all(talking), killing);
+        assert_eq!(process.ended().await.code(), None);
+        seen_before += i64::try_from(seen.load(Ordering::Relaxed)).unwrap();
+        let counted = numbers(
+            directory.path(),
+            "SELECT (SELECT COUNT(*) FROM requests WHERE ending = 'done'), (SELECT COUNT(*) FROM requests), \
+             (SELECT COUNT(*) FROM turns), \
+             (SELECT SUM(requests) FROM request_stats WHERE grain = 3600 AND dimension = 'all'), \
+             (SELECT SUM(requests) FROM request_stats WHERE grain = 3600 AND dimension = 'key'), \
+             (SELECT SUM(bytes) - (SELECT SUM(bytes) FROM requests) FROM request_stats WHERE grain = 60 AND dimension = 'all')",
+        )
+        .await;
+        let [done, rows, turns, by_hour, by_key, bytes_off] = counted[..] else { panic!("{counted:?}") };
+        assert!(done >= seen_before, "{seen_before} ends were seen, {done} are in the log");
+        assert_eq!(done, turns, "a turn and its record are stored together");
+        assert_eq!((rows, rows, 0), (by_hour, by_key, bytes_off));
+        process = Process::start(directory.path(), &simulator).await;
+    }
+}
+
 async fn a_stop_lets_running_streams_finish() {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();
@@ -293,4 +349,25 @@ async fn two_gateways_do_not_share_a_directory() {
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(words.contains("in use by another running gateway"), "{words}");
     drop(process);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_a_file_as_well_and_holds_nothing_secret() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    for round in 1..=2 {
+        let mut process = Process::start(directory.path(), &simulator).await;
+        if round == 1 {
+            simulator.add_account("a-token-of-anna");
+            process.add_account("a-token-of-anna").await;
+        }
+        process.ask(&[user("hello there")], true).await.expect("an answer");
+        process.signal("TERM");
+        assert_eq!(process.ended().await.code(), Some(0));
+        let log = std::fs::read_to_string(directory.path().join("logs/grok2api.log")).unwrap();
+        assert_eq!(log.matches("/v1/chat/completions answered 200 in").count(), round, "{log}");
+        // The very last line as well: what waits is written before the end.
+        assert_eq!(log.matches(" stopped").count(), round, "{log}");
+        assert!(!log.contains("a-token-of-anna") && !log.contains(KEY) && !log.contains(PASSWORD), "{log}");
+    }
 }

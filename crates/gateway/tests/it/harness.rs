@@ -253,10 +253,15 @@ impl Rig {
 
     /// A number from the database.
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        self.count_of(query.to_owned()).await
+    }
+
+    /// The same for a query that is put together.
+    pub(crate) async fn count_of(&self, query: String) -> i64 {
         let path = self.directory.path().join("grok2api.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path).read_only(true);
         let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::query_scalar(query).fetch_one(&pool).await.unwrap()
+        sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&pool).await.unwrap()
     }
 
     /// Changes the database behind the gateway's back.

@@ -23,6 +23,7 @@ mod models;
 mod moving;
 mod pool;
 mod probes;
+mod records;
 mod reply;
 mod resting;
 mod rooms;

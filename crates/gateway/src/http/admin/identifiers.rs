@@ -24,6 +24,11 @@ impl<S: Send + Sync> FromRequestParts<S> for ResourceId {
 }
 
 impl ResourceId {
+    /// The id, whatever its kind.
+    pub(super) fn any(&self) -> &str {
+        &self.0
+    }
+
     /// The id, if it is one of the kind that begins with `prefix`.
     pub(super) fn of_kind(self, prefix: &str) -> Result<String, AdminError> {
         let rest = self.0.strip_prefix(prefix).unwrap_or_default();

@@ -14,17 +14,23 @@ mod described;
 mod drift;
 mod error;
 mod events;
+mod export;
 mod identifiers;
 mod keys;
 mod live;
 mod page;
+mod parameters;
 mod password;
 mod query;
+mod request_query;
+mod request_view;
+mod requests;
 mod search;
 mod session;
 mod sessions;
 mod settings;
 mod settings_test;
+mod statistics;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -38,11 +44,13 @@ use utoipa_axum::routes;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Change, Trail};
+use crate::audit::Records;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::keys::ApiKeys;
 use crate::settings::{SettingsHandle, SettingsHistory};
 use crate::store::{Store, Writer};
+use crate::telemetry::Metrics;
 use crate::upstream::{ExitBreaker, Upstream};
 
 use caller::Caller;
@@ -69,6 +77,8 @@ pub(crate) struct AdminState {
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
+    pub(crate) records: Records,
+    pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
 }
 
@@ -119,6 +129,15 @@ pub(crate) fn router(state: AdminState) -> Router {
     let (routes, _) = routes().split_for_parts();
     routes
         .route("/openapi.json", get(crate::http::openapi::show))
+        .route("/requests", get(requests::list))
+        .route("/requests/facets", get(requests::facets))
+        .route("/requests/histogram", get(requests::histogram))
+        .route("/requests/{id}", get(requests::show))
+        .route("/stats/now", get(statistics::now))
+        .route("/stats/series", get(statistics::series))
+        .route("/stats/top", get(statistics::top))
+        .route("/stats/heatmap", get(statistics::heatmap))
+        .route("/stats/capacity", get(statistics::capacity))
         // Routes, not only a fallback: beside a console that takes every path below `/admin`, fallbacks are never asked.
         .route("/", any(error::unknown_route))
         .route("/{*path}", any(error::unknown_route))

@@ -92,6 +92,7 @@ async fn read_turn(
     record: &mut RequestRecord,
 ) -> Result<Turn, ApiError> {
     let body = body::read(headers, body, settings.max_body_mb).await?;
+    record.read();
     let turn = read(&body, key, settings, headers)?;
     record.row.model = Some(turn.model.chars().take(128).collect());
     record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
@@ -105,6 +106,7 @@ async fn read_turn(
 
 fn refuse(error: ApiError, record: &mut RequestRecord, request_id: &RequestId) -> Response {
     record.end(RequestEnding::Failed, error.status.as_u16(), Some(error.code));
+    record.error_words(error.message());
     error.into_response(&request_id.0)
 }
 
@@ -174,7 +176,6 @@ async fn whole(mut answer: Answer, options: StreamOptions) -> Response {
     let (conversation, receipt) = (answer.conversation_id().to_owned(), answer.receipt());
     match whole_answer(&mut answer, &options).await {
         Ok(body) => {
-            answer.record.row.bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
             let mut response = (StatusCode::OK, body).into_response();
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             mark(response.headers_mut(), &conversation, receipt);

@@ -64,6 +64,8 @@ type Starting = Pin<Box<dyn Future<Output = Result<Answer, (ChatError, RequestRe
 pub(super) struct AnswerStream {
     state: State,
     out: Vec<u8>,
+    /// The answer's last lines, while the turn is being stored.
+    end: Vec<u8>,
     tokens: AnswerTokens,
     options: StreamOptions,
     last_piece: Instant,
@@ -94,7 +96,15 @@ impl AnswerStream {
 
     fn new(state: State, options: StreamOptions) -> Self {
         let silence = Box::pin(tokio::time::sleep(options.keep_alive));
-        Self { state, out: Vec::new(), tokens: AnswerTokens::default(), options, last_piece: Instant::now(), silence }
+        Self {
+            state,
+            out: Vec::new(),
+            end: Vec::new(),
+            tokens: AnswerTokens::default(),
+            options,
+            last_piece: Instant::now(),
+            silence,
+        }
     }
 
     fn begin(&mut self, mut answer: Answer) {
@@ -120,6 +130,7 @@ impl AnswerStream {
                     Poll::Ready(Err((error, mut record))) => {
                         let error = ApiError::of_chat(&error, self.options.clock.now_ms());
                         record.end(RequestEnding::Failed, 200, Some(error.code));
+                        record.error_words(error.message());
                         self.fail(&error);
                     }
                 },
@@ -133,6 +144,7 @@ impl AnswerStream {
                     match step {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Step::Events) => {}
+                        Poll::Ready(Step::Told) => self.prepare_end(),
                         Poll::Ready(Step::Done) => self.finish(),
                         Poll::Ready(Step::Failed(error)) => {
                             let error = ApiError::of_chat(&error, self.options.clock.now_ms());
@@ -146,17 +158,22 @@ impl AnswerStream {
         Poll::Ready(())
     }
 
-    fn finish(&mut self) {
-        self.options.admission = None;
-        if let State::Streaming(streaming) = std::mem::replace(&mut self.state, State::Ended) {
-            let (mut answer, mut writer) = *streaming;
+    /// Everything has been told: the end is written, and waits for the turn to be stored.
+    fn prepare_end(&mut self) {
+        if let State::Streaming(streaming) = &mut self.state {
+            let (answer, writer) = &mut **streaming;
             let usage = self.tokens.usage(self.options.prompt_tokens);
-            writer.finish("stop", self.options.include_usage.then_some(&usage), &mut self.out);
-            self.out.extend_from_slice(ChunkWriter::DONE);
-            let row = &mut answer.record.row;
-            row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
-            row.bytes += i64::try_from(self.out.len()).unwrap_or(0);
+            // A copy, for an answer that cannot be stored ends otherwise.
+            let mut writer = writer.clone();
+            writer.finish("stop", self.options.include_usage.then_some(&usage), &mut self.end);
+            self.end.extend_from_slice(ChunkWriter::DONE);
+            answer.told(&usage, self.out.len() + self.end.len());
         }
+    }
+
+    fn finish(&mut self) {
+        self.out.append(&mut self.end);
+        self.state = State::Ended;
     }
 
     /// Ends the stream with an error event, and without `[DONE]`: a broken answer must not look whole.
@@ -191,7 +208,10 @@ impl AnswerStream {
 
     fn take_piece(&mut self) -> Bytes {
         self.last_piece = Instant::now();
-        if let State::Streaming(streaming) = &mut self.state {
+        // With the end the bytes before it have been counted, too.
+        if let State::Streaming(streaming) = &mut self.state
+            && self.end.is_empty()
+        {
             streaming.0.record.row.bytes += i64::try_from(self.out.len()).unwrap_or(0);
         }
         Bytes::from(std::mem::take(&mut self.out))

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 
-use protocol::openai::{ChunkMeta, CompletionBuilder};
+use protocol::openai::{ChunkMeta, CompletionBuilder, Usage};
 use protocol::translate::ChatEvent;
 
 use super::stream::{AnswerTokens, StreamOptions};
@@ -12,6 +12,7 @@ use crate::chat::{Answer, ChatError, Step};
 pub(super) async fn whole_answer(answer: &mut Answer, options: &StreamOptions) -> Result<Vec<u8>, ChatError> {
     let mut builder = CompletionBuilder::new();
     let mut tokens = AnswerTokens::default();
+    let mut body = Vec::new();
     loop {
         let step = poll_fn(|context| {
             answer.poll_step(context, &mut |event: ChatEvent<'_>| {
@@ -21,12 +22,18 @@ pub(super) async fn whole_answer(answer: &mut Answer, options: &StreamOptions) -
         });
         match step.await {
             Step::Events => {}
-            Step::Done => break,
+            Step::Told => {
+                let usage = tokens.usage(options.prompt_tokens);
+                body = write(std::mem::take(&mut builder), answer, options, &usage);
+                answer.told(&usage, body.len());
+            }
+            Step::Done => return Ok(body),
             Step::Failed(error) => return Err(error),
         }
     }
-    let usage = tokens.usage(options.prompt_tokens);
-    answer.record.row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
+}
+
+fn write(builder: CompletionBuilder, answer: &Answer, options: &StreamOptions, usage: &Usage) -> Vec<u8> {
     let meta = ChunkMeta {
         id: &format!("chatcmpl-{}", answer.turn_id()),
         model: &options.model,
@@ -34,5 +41,5 @@ pub(super) async fn whole_answer(answer: &mut Answer, options: &StreamOptions) -
         conversation_id: answer.conversation_id(),
         reasoning: options.format,
     };
-    Ok(builder.finish(&meta, "stop", &usage))
+    builder.finish(&meta, "stop", usage)
 }

@@ -87,7 +87,9 @@ impl Fixture {
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
-            accounts: AccountPool::load(store, writer, cipher, clock.clone()).await.unwrap(),
+            accounts: AccountPool::load(store.clone(), writer, cipher, clock.clone()).await.unwrap(),
+            records: Records::new(store, clock.clone()),
+            metrics: Metrics::new(),
             settings,
             clock,
         };

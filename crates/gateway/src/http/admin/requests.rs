@@ -1,0 +1,146 @@
+//! `/requests`: the request log.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, header};
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::caller::Caller;
+use super::error::AdminError;
+use super::export::{Format, export};
+use super::identifiers::ResourceId;
+use super::parameters::Parameters;
+use super::request_query::{cursor_text, facet_fields, field_name, filter, page_query};
+use super::request_view::{self, Names};
+use crate::audit::{Basis, Facet, MOST_BUCKETS, Range, automatic_step};
+use crate::clock::timestamp;
+use crate::store::request_log::Field;
+
+/// The range of a histogram when none is asked for.
+const HISTOGRAM_S: i64 = 86_400;
+
+/// The longest range, in seconds.
+const LONGEST_RANGE: i64 = 3_650 * 86_400;
+
+/// `GET /requests`: newest first; `before` and `after` take `next` and `prev` of an earlier answer. As CSV or NDJSON: all of it.
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    _: Caller,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, AdminError> {
+    let query = page_query(&mut parameters, state.clock.now_ms());
+    parameters.finish()?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(format) = Format::accepted(accept) {
+        return Ok(export(state, query, format));
+    }
+    let page = state.records.page(&query).await?;
+    let estimate = state.records.estimate(&query.filter).await?;
+    let names = Names::of(&state, page.rows.iter().filter_map(|row| row.account_id.as_deref()));
+    let items: Vec<Value> = page.rows.iter().map(|row| request_view::row(row, &names)).collect();
+    Ok(Json(json!({
+        "items": items,
+        "next": page.next.as_ref().map(cursor_text),
+        "prev": page.prev.as_ref().map(cursor_text),
+        "estimate": estimate,
+        // A filter that matches little is looked for only so long: `next` goes on from there.
+        "searched_to": page.searched_to.map(timestamp),
+    }))
+    .into_response())
+}
+
+/// `GET /requests/{id}`: by its id, or by what `X-Request-ID` said.
+pub(super) async fn show(
+    State(state): State<AdminState>,
+    _: Caller,
+    id: ResourceId,
+) -> Result<Json<Value>, AdminError> {
+    let entry = state.records.entry(id.any()).await?;
+    let entry = entry.ok_or_else(|| AdminError::not_found("there is no such request in the log"))?;
+    Ok(Json(request_view::entry(&state, &entry)))
+}
+
+/// `GET /requests/facets?field=model,key&…filter`: values with their counts, each field as if it did not filter itself.
+pub(super) async fn facets(
+    State(state): State<AdminState>,
+    _: Caller,
+    mut parameters: Parameters,
+) -> Result<Json<Value>, AdminError> {
+    let fields = facet_fields(&mut parameters)?;
+    let filter = filter(&mut parameters, state.clock.now_ms());
+    parameters.finish()?;
+    let facets = state.records.facets(&filter, &fields).await?;
+    let accounts = facets.iter().filter(|facet| facet.field == Field::Account);
+    let names = Names::of(&state, accounts.flat_map(|facet| facet.values.iter().map(|(value, _)| value.as_str())));
+    let shown: Vec<Value> = facets.iter().map(|facet| shown_facet(facet, &names)).collect();
+    Ok(Json(json!({ "facets": shown })))
+}
+
+fn shown_facet(facet: &Facet, names: &Names<'_>) -> Value {
+    let values = facet.values.iter().map(|(value, count)| {
+        let name = match facet.field {
+            Field::Key => names.key(value)["name"].clone(),
+            Field::Account => names.account(value)["label"].clone(),
+            _ => json!(value),
+        };
+        json!({ "value": value, "name": name, "count": count })
+    });
+    let (basis, since) = basis(facet.basis);
+    json!({ "field": field_name(facet.field), "values": values.collect::<Vec<_>>(), "basis": basis, "since": since })
+}
+
+/// `log`: every matching row was counted. `statistics`: sums by whole hours. `newest`: rows from `since` on.
+fn basis(basis: Basis) -> (&'static str, Option<String>) {
+    match basis {
+        Basis::Log => ("log", None),
+        Basis::Statistics => ("statistics", None),
+        Basis::Newest { since } => ("newest", Some(timestamp(since))),
+    }
+}
+
+/// `GET /requests/histogram?range=24h&step=auto&tz=…&…filter`: how the requests lie in time, by how they ended.
+pub(super) async fn histogram(
+    State(state): State<AdminState>,
+    _: Caller,
+    mut parameters: Parameters,
+) -> Result<Json<Value>, AdminError> {
+    let now = state.clock.now_ms();
+    let (zone_name, zone) = parameters.zone();
+    let step = parameters.step();
+    let filter = filter(&mut parameters, now);
+    let until = filter.until.unwrap_or(now + 1);
+    let from = filter.from.unwrap_or(until - HISTOGRAM_S * 1_000);
+    let range = Range { from, until };
+    let step_s = step.unwrap_or_else(|| automatic_step(range));
+    check_buckets(&mut parameters, range, step_s);
+    parameters.finish()?;
+    let histogram = state.records.histogram(&filter, range, step_s, &zone).await?;
+    let (basis, since) = basis(histogram.basis);
+    let count = |of: fn(&crate::audit::Outcomes) -> i64| -> Vec<Option<i64>> {
+        histogram.counts.iter().map(|counts| counts.as_ref().map(of)).collect()
+    };
+    let edges = &histogram.edges;
+    Ok(Json(json!({
+        "buckets": edges.iter().take(edges.len().saturating_sub(1)).map(|edge| timestamp(*edge)).collect::<Vec<_>>(),
+        "until": edges.last().map(|edge| timestamp(*edge)),
+        "step_s": histogram.step_s,
+        "tz": zone_name,
+        "succeeded": count(|counts| counts.succeeded),
+        "failed": count(|counts| counts.failed),
+        "cancelled": count(|counts| counts.cancelled),
+        "basis": basis,
+        "since": since,
+    })))
+}
+
+/// A chart has room for so many buckets.
+pub(super) fn check_buckets(parameters: &mut Parameters, range: Range, step_s: i64) {
+    let most = i64::try_from(MOST_BUCKETS).unwrap_or(i64::MAX) - 1;
+    let too_long = range.until - range.from > LONGEST_RANGE * 1_000;
+    if range.from >= range.until || too_long || (range.until - range.from) / (step_s * 1_000) >= most {
+        parameters.refuse::<()>("step", "range", format!("must cut the range into at most {most} buckets"));
+    }
+}
