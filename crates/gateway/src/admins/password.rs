@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::Error;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 use super::AdminsError;
+use crate::secrets::random_array;
 
 /// KiB of memory and passes of a hash. As strong as 19 MiB with two passes, and what one sign-in leaves in the process is small.
 const MEMORY_KIB: u32 = 7_168;
@@ -35,8 +36,15 @@ impl Passwords {
         let password = password.to_owned();
         self.run(move || {
             let params = Params::new(MEMORY_KIB, PASSES, 1, None)?;
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            argon2.hash_password(password.as_bytes()).map(|hash: PasswordHash| hash.to_string())
+            let salt = Salt::new(&random_array::<16>())?;
+            Ok(PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: ParamsString::try_from(&params)?,
+                hash: Some(compute(Algorithm::Argon2id, Version::V0x13, params, &salt, &password)?),
+                salt: Some(salt),
+            }
+            .to_string())
         })
         .await
     }
@@ -45,12 +53,13 @@ impl Passwords {
     pub(super) async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool, AdminsError> {
         let password = password.to_owned();
         self.run(move || {
-            let hash = hash.as_deref().unwrap_or(DECOY);
-            match Argon2::default().verify_password(password.as_bytes(), hash) {
-                Ok(()) => Ok(true),
-                Err(Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
-            }
+            let hash = PasswordHash::new(hash.as_deref().unwrap_or(DECOY))?;
+            let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Err(Error::PasswordInvalid) };
+            let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
+            let version = hash.version.map_or(Ok(Version::default()), Version::try_from)?;
+            let output = compute(algorithm, version, Params::try_from(&hash)?, salt, &password)?;
+            // Outputs are compared in constant time.
+            Ok(output == *expected)
         })
         .await
     }
@@ -72,6 +81,28 @@ impl Passwords {
             Err(error) => Err(AdminsError::Hashing(error.to_string())),
         }
     }
+}
+
+/// Allocations above this are given back when they end. What a hash needs is less, and the allocator would keep it for the next:
+/// 7 MiB for as long as the process lives, after the first sign-in.
+const GIVEN_BACK: usize = 33 * 1024 * 1024;
+
+fn compute(
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: &[u8],
+    password: &str,
+) -> Result<Output, Error> {
+    let length = params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let blocks = params.block_count();
+    // Only what is used of it becomes memory.
+    let mut memory = Vec::with_capacity(blocks.max(GIVEN_BACK / Block::SIZE));
+    memory.resize(blocks, Block::default());
+    let mut output = vec![0; length];
+    let argon2 = Argon2::new(algorithm, version, params);
+    argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut memory)?;
+    Ok(Output::new(&output)?)
 }
 
 #[cfg(test)]
