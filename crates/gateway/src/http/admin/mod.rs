@@ -19,7 +19,6 @@ mod identifiers;
 mod keys;
 mod live;
 mod page;
-mod parameters;
 mod password;
 mod query;
 mod request_query;
@@ -34,6 +33,7 @@ mod statistics;
 mod system;
 #[cfg(test)]
 mod tests;
+mod time_query;
 mod tokens;
 
 use axum::Router;

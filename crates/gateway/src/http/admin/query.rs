@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// The value of a parameter; of one that stands there twice, the last.
+    /// The value of a parameter, unless it is empty; of one that stands there twice, the last.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let mut value = None;
         self.pairs.retain_mut(|(known, text)| {
@@ -47,56 +47,79 @@ impl Parameters {
             }
             !is_wanted
         });
-        value
+        value.map(|value: String| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// The parameters of a name with an operator, such as `at[gte]`: operator and value. The plain name has an empty operator.
+    pub(super) fn take_operators(&mut self, name: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        self.pairs.retain_mut(|(own, value)| {
+            let operator = own.strip_prefix(name).and_then(|rest| match rest {
+                "" => Some(String::new()),
+                rest => rest.strip_prefix('[')?.strip_suffix(']').map(str::to_owned),
+            });
+            match operator {
+                Some(operator) => {
+                    found.push((operator, std::mem::take(value)));
+                    false
+                }
+                None => true,
+            }
+        });
+        found
     }
 
     /// The words of a parameter that commas separate.
     pub(super) fn words(&mut self, name: &str) -> Vec<String> {
-        let value = self.take(name).unwrap_or_default();
-        value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        words(&self.take(name).unwrap_or_default())
     }
 
     /// A whole number between two others.
-    pub(super) fn number(&mut self, name: &str, range: std::ops::RangeInclusive<usize>, default: usize) -> usize {
-        let Some(value) = self.take(name) else { return default };
+    pub(super) fn number(&mut self, name: &str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+        let value = self.take(name)?;
         match value.parse() {
-            Ok(number) if range.contains(&number) => number,
+            Ok(number) if range.contains(&number) => Some(number),
             _ => {
                 let (min, max) = (range.start(), range.end());
-                self.errors.push(FieldError::new(
-                    name,
-                    "range",
-                    json!({ "min": min, "max": max }),
-                    format!("must be between {min} and {max}"),
-                ));
-                default
+                let message = format!("must be between {min} and {max}");
+                self.errors.push(FieldError::new(name, "range", json!({ "min": min, "max": max }), message));
+                None
             }
         }
     }
 
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let value = self.take(name)?;
+        let chosen = choices.iter().find(|(word, _)| *word == value);
+        if chosen.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            return self.refused(name, "choice", format!("must be one of {}", words.join(", ")));
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
     pub(super) fn limit(&mut self) -> usize {
-        self.number("limit", 1..=MOST_ITEMS, DEFAULT_LIMIT)
+        self.number("limit", 1..=MOST_ITEMS).unwrap_or(DEFAULT_LIMIT)
     }
 
     pub(super) fn offset(&mut self) -> usize {
-        self.number("offset", 0..=MOST_SKIPPED, 0)
+        self.number("offset", 0..=MOST_SKIPPED).unwrap_or(0)
     }
 
     /// What is searched for, unless it is nothing.
     pub(super) fn search(&mut self) -> Option<String> {
         let words = self.take("q")?;
-        let words = words.trim();
         if words.chars().count() > LONGEST_WORDS {
             self.refuse("q", "length", format!("must have at most {LONGEST_WORDS} characters"));
         }
-        (!words.is_empty()).then(|| words.to_owned())
+        Some(words)
     }
 
     /// The member to sort by, and whether the order is descending (a `-` in front).
     pub(super) fn order<T: Copy + Default>(&mut self, members: &[(&'static str, T)]) -> (T, bool) {
         let Some(value) = self.take("sort") else { return (T::default(), false) };
-        let value = value.trim();
-        let (name, is_descending) = value.strip_prefix('-').map_or((value, false), |name| (name, true));
+        let (name, is_descending) = value.strip_prefix('-').map_or((value.as_str(), false), |name| (name, true));
         match members.iter().find(|(known, _)| *known == name) {
             Some((_, member)) => (*member, is_descending),
             None => {
@@ -126,6 +149,12 @@ impl Parameters {
         self.errors.push(FieldError::new(name, code, json!({}), message));
     }
 
+    /// The same where a value was to be answered.
+    pub(super) fn refused<T>(&mut self, name: &str, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.refuse(name, code, message);
+        None
+    }
+
     /// To be called once all parameters are taken: fails if any was wrong or any is left.
     pub(super) fn finish(mut self) -> Result<(), AdminError> {
         for (name, _) in &self.pairs {
@@ -133,4 +162,9 @@ impl Parameters {
         }
         if self.errors.is_empty() { Ok(()) } else { Err(AdminError::validation(self.errors)) }
     }
+}
+
+/// Words between commas, without empty ones.
+pub(super) fn words(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -1,7 +1,8 @@
 //! What a call asks of the request log: filter, place, size.
 
 use super::error::AdminError;
-use super::parameters::{Parameters, time, words};
+use super::query::{Parameters, words};
+use super::time_query::time;
 use crate::audit::PageQuery;
 use crate::store::request_log::{Clause, Comparison, Direction, Field, Figure, RequestFilter};
 use crate::store::requests::Cut;
@@ -62,7 +63,7 @@ pub(super) fn page_query(parameters: &mut Parameters, now: i64) -> PageQuery {
     let filter = filter(parameters, now);
     let (before, after) = (cursor(parameters, "before"), cursor(parameters, "after"));
     if before.is_some() && after.is_some() {
-        parameters.refuse::<()>("after", "cross_field", "cannot stand beside before");
+        parameters.refuse("after", "cross_field", "cannot stand beside before");
     }
     parameters.choice("sort", &[("-at", ())]);
     let limit = parameters.number("limit", 1..=MOST_ITEMS).unwrap_or(DEFAULT_LIMIT);
@@ -78,7 +79,7 @@ pub(super) fn filter(parameters: &mut Parameters, now: i64) -> RequestFilter {
     }
     for (operator, value) in parameters.take_operators("at") {
         let Some(at) = time(&value) else {
-            parameters.refuse::<()>("at", "format", "must be a time such as 2026-09-01T00:00:00Z");
+            parameters.refuse("at", "format", "must be a time such as 2026-09-01T00:00:00Z");
             continue;
         };
         match operator.as_str() {
@@ -87,7 +88,7 @@ pub(super) fn filter(parameters: &mut Parameters, now: i64) -> RequestFilter {
             "lt" => filter.until = Some(at),
             "lte" => filter.until = Some(at + 1),
             _ => {
-                parameters.refuse::<()>("at", "operator", "takes [gt], [gte], [lt] and [lte]");
+                parameters.refuse("at", "operator", "takes [gt], [gte], [lt] and [lte]");
             }
         }
     }
@@ -106,21 +107,21 @@ pub(super) fn filter(parameters: &mut Parameters, now: i64) -> RequestFilter {
                 "lt" => Comparison::Less,
                 "lte" => Comparison::AtMost,
                 _ => {
-                    parameters.refuse::<()>(name, "operator", "takes [gt], [gte], [lt] and [lte]");
+                    parameters.refuse(name, "operator", "takes [gt], [gte], [lt] and [lte]");
                     continue;
                 }
             };
             match value.trim().parse() {
                 Ok(value) => filter.clauses.push(Clause::Figure { figure, comparison, value }),
                 Err(_) => {
-                    parameters.refuse::<()>(name, "type", "must be a whole number");
+                    parameters.refuse(name, "type", "must be a whole number");
                 }
             }
         }
     }
     if let Some(words) = parameters.take("q") {
         if words.chars().count() > LONGEST_TEXT {
-            parameters.refuse::<()>("q", "max", format!("must have at most {LONGEST_TEXT} characters"));
+            parameters.refuse("q", "max", format!("must have at most {LONGEST_TEXT} characters"));
         }
         filter.clauses.push(Clause::Words(words));
     }
@@ -134,10 +135,10 @@ fn clause(parameters: &mut Parameters, name: &str, field: Field, operator: &str,
             return match value.trim() {
                 "true" => Some(Clause::Exists { field, exists: true }),
                 "false" => Some(Clause::Exists { field, exists: false }),
-                _ => parameters.refuse(name, "type", "[exists] must be true or false"),
+                _ => parameters.refused(name, "type", "[exists] must be true or false"),
             };
         }
-        _ => return parameters.refuse(name, "operator", "takes values and [exists]"),
+        _ => return parameters.refused(name, "operator", "takes values and [exists]"),
     }
     let values = words(value);
     if values.is_empty() {
@@ -145,20 +146,20 @@ fn clause(parameters: &mut Parameters, name: &str, field: Field, operator: &str,
     }
     let negated = values.iter().filter(|value| value.starts_with('!')).count();
     if negated != 0 && negated != values.len() {
-        return parameters.refuse(name, "format", "must negate all values or none");
+        return parameters.refused(name, "format", "must negate all values or none");
     }
     let not = negated != 0;
     let values: Vec<String> = values.into_iter().map(|value| value.trim_start_matches('!').to_owned()).collect();
     if values.len() > MOST_VALUES {
-        return parameters.refuse(name, "max", format!("must name at most {MOST_VALUES} values"));
+        return parameters.refused(name, "max", format!("must name at most {MOST_VALUES} values"));
     }
     if let Some(known) = known_values(field)
         && values.iter().any(|value| !known.contains(&value.as_str()))
     {
-        return parameters.refuse(name, "choice", format!("must be of {}", known.join(", ")));
+        return parameters.refused(name, "choice", format!("must be of {}", known.join(", ")));
     }
     if field == Field::Status && values.iter().any(|value| value.parse::<u16>().is_err()) {
-        return parameters.refuse(name, "type", "must be a status such as 429");
+        return parameters.refused(name, "type", "must be a status such as 429");
     }
     Some(Clause::OneOf { field, values, not })
 }
@@ -173,7 +174,7 @@ fn cursor(parameters: &mut Parameters, name: &str) -> Option<Cut> {
     let place = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
     match place {
         Some(place) => Some(place),
-        None => parameters.refuse(name, "format", "must be next or prev of an earlier answer"),
+        None => parameters.refused(name, "format", "must be next or prev of an earlier answer"),
     }
 }
 
@@ -201,7 +202,7 @@ pub(super) fn facet_fields(parameters: &mut Parameters) -> Result<Vec<Field>, Ad
             Some((_, field)) if !fields.contains(field) => fields.push(*field),
             Some(_) => {}
             None => {
-                parameters.refuse::<()>("field", "choice", format!("`{name}` is not a field of requests"));
+                parameters.refuse("field", "choice", format!("`{name}` is not a field of requests"));
             }
         }
     }

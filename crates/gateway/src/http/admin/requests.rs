@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::error::AdminError;
 use super::export::{Format, export};
 use super::identifiers::ResourceId;
-use super::parameters::Parameters;
+use super::query::Parameters;
 use super::request_query::{cursor_text, facet_fields, field_name, filter, page_query};
 use super::request_view::{self, Names};
 use crate::audit::{Basis, Facet, MOST_BUCKETS, Range, automatic_step};
@@ -141,6 +141,6 @@ pub(super) fn check_buckets(parameters: &mut Parameters, range: Range, step_s: i
     let most = i64::try_from(MOST_BUCKETS).unwrap_or(i64::MAX) - 1;
     let too_long = range.until - range.from > LONGEST_RANGE * 1_000;
     if range.from >= range.until || too_long || (range.until - range.from) / (step_s * 1_000) >= most {
-        parameters.refuse::<()>("step", "range", format!("must cut the range into at most {most} buckets"));
+        parameters.refuse("step", "range", format!("must cut the range into at most {most} buckets"));
     }
 }

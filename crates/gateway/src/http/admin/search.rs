@@ -72,7 +72,7 @@ pub(super) async fn search(
         parameters.refuse("q", "length", format!("must have at least {SHORTEST} characters"));
     }
     let kinds = parameters.choices("kinds", |word| KINDS.into_iter().find(|kind| *kind == word), &KINDS);
-    let limit = parameters.number("limit", 1..=MOST_HITS, HITS);
+    let limit = parameters.number("limit", 1..=MOST_HITS).unwrap_or(HITS);
     parameters.finish()?;
     let mut groups = Vec::new();
     for kind in KINDS.into_iter().filter(|kind| kinds.is_empty() || kinds.contains(kind)) {

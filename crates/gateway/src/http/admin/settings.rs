@@ -167,7 +167,7 @@ pub(super) async fn history(
     _: Caller,
     mut parameters: Parameters,
 ) -> Result<Json<HistoryList>, AdminError> {
-    let limit = parameters.number("limit", 1..=200, SHOWN);
+    let limit = parameters.number("limit", 1..=200).unwrap_or(SHOWN);
     parameters.finish()?;
     let entries = state.history.list(limit).await?;
     let items = entries.into_iter().map(|entry| HistoryBody {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::caller::Caller;
 use super::error::AdminError;
-use super::parameters::Parameters;
+use super::query::Parameters;
 use super::request_view::Names;
 use super::requests::check_buckets;
 use crate::accounts::ModeCapacity;
@@ -61,7 +61,7 @@ fn metrics(parameters: &mut Parameters, usual: &[Metric]) -> Vec<Metric> {
             Some(metric) => metrics.push(metric),
             None => {
                 let known = Metric::ALL.map(Metric::name).join(", ");
-                parameters.refuse::<()>("metric", "choice", format!("must be of {known}"));
+                parameters.refuse("metric", "choice", format!("must be of {known}"));
             }
         }
     }
@@ -144,7 +144,7 @@ pub(super) async fn top(
     let now = state.clock.now_ms();
     let by = parameters.choice("by", &GROUPS);
     if by.is_none() {
-        parameters.refuse::<()>("by", "required", "is required");
+        parameters.refuse("by", "required", "is required");
     }
     let by = by.unwrap_or(Dimension::Model);
     let metric = metrics(&mut parameters, &[Metric::Requests]);
@@ -153,7 +153,7 @@ pub(super) async fn top(
         _ => None,
     };
     if column.is_none() {
-        parameters.refuse::<()>("metric", "choice", "must be one figure that can be added up, such as requests");
+        parameters.refuse("metric", "choice", "must be one figure that can be added up, such as requests");
     }
     let range = range(&mut parameters, now);
     let limit = parameters.number("limit", 1..=100).unwrap_or(10);
