@@ -29,7 +29,7 @@ mod telemetry;
 mod upstream;
 
 pub use app::{Gateway, StartError};
-pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedSecrets};
+pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedSecrets, check_health};
 pub use clock::Clock;
 pub use demo::run_demo;
 pub use telemetry::Logging;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, openapi_document, run_demo};
+use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, check_health, openapi_document, run_demo};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         Ok(mode) => mode,
         Err(error) => return fail(&error),
     };
+    if let Mode::Healthcheck(listen) = mode {
+        return report_health(check_health(listen));
+    }
     // As many open files as the system allows; where it does not, the present limit serves.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
                 print_openapi();
                 Ok(())
             }
+            Mode::Healthcheck(_) => Ok(()),
         }
     });
     match result {
@@ -42,6 +46,17 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "printing it is what the command is for")]
 fn print_openapi() {
     print!("{}", openapi_document());
+}
+
+#[expect(clippy::print_stderr, reason = "the container engine keeps what a check says")]
+fn report_health(health: Result<(), String>) -> ExitCode {
+    match health {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a start that failed is told where the person is looking")]

@@ -5,6 +5,7 @@
 
 mod data_directory;
 mod first_start;
+mod health_check;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::settings::WebAddress;
 
 pub(crate) use data_directory::{DataDirectory, prepare_data_dir};
 pub(crate) use first_start::{FirstStartNotice, first_start, gateway_address, seed_demo};
+pub use health_check::check_health;
 
 /// Turns Grok web accounts into an OpenAI-compatible API.
 #[derive(Debug, Parser)]
@@ -36,6 +38,16 @@ enum Command {
     Demo(DemoOptions),
     /// Prints the OpenAPI document of the admin API and of /v1.
     Openapi,
+    /// Asks the gateway that runs on this machine whether it lives; ends with 0 if so. For containers.
+    Healthcheck(HealthOptions),
+}
+
+/// Options of `grok2api healthcheck`.
+#[derive(Clone, Copy, Debug, Args)]
+struct HealthOptions {
+    /// Address that the gateway was told to listen on.
+    #[arg(long, env = "GROK2API_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = listen_address)]
+    listen: SocketAddr,
 }
 
 /// Options of `grok2api serve`.
@@ -100,6 +112,8 @@ pub enum Mode {
     Demo(Demo),
     /// Nothing but printing the OpenAPI document.
     Openapi,
+    /// Nothing but asking whether the gateway at this address lives.
+    Healthcheck(SocketAddr),
 }
 
 /// Everything the gateway has to know before it starts.
@@ -180,6 +194,7 @@ impl Cli {
                 return Ok(Mode::Demo(Demo { listen, log_format }));
             }
             Some(Command::Openapi) => return Ok(Mode::Openapi),
+            Some(Command::Healthcheck(HealthOptions { listen })) => return Ok(Mode::Healthcheck(listen)),
             Some(Command::Serve(options)) => options,
             None => self.serve,
         };

@@ -146,12 +146,12 @@ async fn clients_that_leave_at_any_moment_leave_nothing() {
 async fn a_slow_reader_gets_everything() {
     const TOKENS: usize = 30_000;
     // The upstream has long said everything; a client that does not read is no silence of the upstream.
-    let rig = Rig::with_settings(&["anna"], json!({ "stream_idle_timeout": 1, "keep_alive_interval": 1 })).await;
+    let rig = Rig::with_settings(&["anna"], json!({ "stream_idle_timeout": 5, "keep_alive_interval": 1 })).await;
     rig.simulator.account("anna").push(Upstream::Tokens { tokens: TOKENS, interval: Duration::ZERO, thinking: 0 });
     let mut connection = rig.connect().await;
     connection.send_chat(&question("hello there", true)).await;
     connection.read_until("data: ").await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
     connection.read_until("data: [DONE]").await;
     assert_eq!(connection.text().matches("\"delta\":{\"content\":").count(), TOKENS);
     assert!(!connection.text().contains("\"error\""));
