@@ -3,10 +3,8 @@
 #   docker build -t grok2api .
 #   docker run -p 8000:8000 -v grok2api-data:/data grok2api
 
+# Comes with the C compiler that SQLite and ring are built with.
 FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc libc6-dev make \
- && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked -p grok2api \
