@@ -4,7 +4,7 @@
 #![expect(dead_code, reason = "these types are only described; nobody makes one")]
 
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::keys::KeyReasoning;
 use crate::settings::FieldError;
@@ -178,4 +178,71 @@ pub(super) struct RotateRequest {
 #[derive(ToSchema)]
 pub(super) struct ResetRequest {
     keys: Vec<String>,
+}
+
+/// Which requests of the log are meant. Words with commas between mean any of them, `!` in front means none of them, and `[exists]=false` behind
+/// a name means unknown. `duration_ms`, `first_token_ms` and `attempt_count` take `[gt]`, `[gte]`, `[lt]` and `[lte]`, and so does `at`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestFilterParameters {
+    /// What `X-Request-ID` said.
+    request_id: Option<String>,
+    /// `succeeded`, `failed`, `cancelled`.
+    outcome: Option<String>,
+    status: Option<String>,
+    model: Option<String>,
+    mode: Option<String>,
+    /// The id of an API key.
+    key: Option<String>,
+    /// The id of an account.
+    account: Option<String>,
+    conversation: Option<String>,
+    error_code: Option<String>,
+    client: Option<String>,
+    ip: Option<String>,
+    route: Option<String>,
+    /// `websocket`, `rest`.
+    transport: Option<String>,
+    /// `new`, `native`, `branched`, `moved`, `replayed`.
+    receipt: Option<String>,
+    /// `true`, `false`.
+    stream: Option<String>,
+    /// An id, or a part of the error's code or words.
+    q: Option<String>,
+}
+
+/// Which stretch of time is meant: a length up to now, or two times.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeParameters {
+    /// A length such as `1h`, `24h`, `7d`.
+    range: Option<String>,
+    /// RFC 3339.
+    from: Option<String>,
+    /// RFC 3339; now unless given.
+    until: Option<String>,
+}
+
+/// How time is cut into buckets.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct BucketParameters {
+    /// `auto`, or a part of a day such as `1m`, `15m`, `2h`, `1d`.
+    step: Option<String>,
+    /// A time zone such as `Asia/Shanghai`; days begin at its midnight.
+    tz: Option<String>,
+}
+
+/// A page of the request log.
+#[derive(ToSchema)]
+pub(super) struct RequestPage {
+    items: Vec<Value>,
+    /// `before=` of the next, older page; `null` at the end.
+    next: Option<String>,
+    /// `after=` of the page before, with what is newer.
+    prev: Option<String>,
+    /// About how many match; `null` where only counting would tell.
+    estimate: Option<i64>,
+    /// How far back was looked, where that was not to the end; `next` goes on from there.
+    searched_to: Option<String>,
 }

@@ -120,6 +120,15 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(system::show))
         .routes(routes!(system::health))
         .routes(routes!(drift::list, drift::clear))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::facets))
+        .routes(routes!(requests::histogram))
+        .routes(routes!(requests::show))
+        .routes(routes!(statistics::now))
+        .routes(routes!(statistics::series))
+        .routes(routes!(statistics::top))
+        .routes(routes!(statistics::heatmap))
+        .routes(routes!(statistics::capacity))
         .routes(routes!(attention::list))
         .routes(routes!(search::search))
 }
@@ -129,15 +138,6 @@ pub(crate) fn router(state: AdminState) -> Router {
     let (routes, _) = routes().split_for_parts();
     routes
         .route("/openapi.json", get(crate::http::openapi::show))
-        .route("/requests", get(requests::list))
-        .route("/requests/facets", get(requests::facets))
-        .route("/requests/histogram", get(requests::histogram))
-        .route("/requests/{id}", get(requests::show))
-        .route("/stats/now", get(statistics::now))
-        .route("/stats/series", get(statistics::series))
-        .route("/stats/top", get(statistics::top))
-        .route("/stats/heatmap", get(statistics::heatmap))
-        .route("/stats/capacity", get(statistics::capacity))
         // Routes, not only a fallback: beside a console that takes every path below `/admin`, fallbacks are never asked.
         .route("/", any(error::unknown_route))
         .route("/{*path}", any(error::unknown_route))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::caller::Caller;
+use super::described::{BucketParameters, RangeParameters, RequestFilterParameters, RequestPage};
 use super::error::AdminError;
 use super::export::{Format, export};
 use super::identifiers::ResourceId;
@@ -25,6 +26,14 @@ const HISTOGRAM_S: i64 = 86_400;
 const LONGEST_RANGE: i64 = 3_650 * 86_400;
 
 /// `GET /requests`: newest first; `before` and `after` take `next` and `prev` of an earlier answer. As CSV or NDJSON: all of it.
+#[utoipa::path(
+    get,
+    path = "/requests",
+    operation_id = "requests_list",
+    tag = "requests",
+    params(RequestFilterParameters, RangeParameters, ("before" = Option<String>, Query, description = "`next` of an earlier page."), ("after" = Option<String>, Query, description = "`prev` of an earlier page."), ("limit" = Option<u32>, Query, description = "Items of the answer; 40 unless given.", minimum = 1, maximum = 500)),
+    responses((status = 200, description = "A page of the request log, newest first. With `Accept: text/csv` or `application/x-ndjson`: all of it, as a file.", body = RequestPage)),
+)]
 pub(super) async fn list(
     State(state): State<AdminState>,
     _: Caller,
@@ -53,6 +62,14 @@ pub(super) async fn list(
 }
 
 /// `GET /requests/{id}`: by its id, or by what `X-Request-ID` said.
+#[utoipa::path(
+    get,
+    path = "/requests/{id}",
+    operation_id = "requests_show",
+    tag = "requests",
+    params(("id" = String, Path, description = "Its id, or what `X-Request-ID` said.")),
+    responses((status = 200, description = "One request with its attempts, routing and times.", body = Value)),
+)]
 pub(super) async fn show(
     State(state): State<AdminState>,
     _: Caller,
@@ -64,6 +81,14 @@ pub(super) async fn show(
 }
 
 /// `GET /requests/facets?field=model,key&…filter`: values with their counts, each field as if it did not filter itself.
+#[utoipa::path(
+    get,
+    path = "/requests/facets",
+    operation_id = "requests_facets",
+    tag = "requests",
+    params(("field" = String, Query, description = "Fields, with commas between."), RequestFilterParameters, RangeParameters),
+    responses((status = 200, description = "Values of fields with their counts; a field does not filter itself.", body = Value)),
+)]
 pub(super) async fn facets(
     State(state): State<AdminState>,
     _: Caller,
@@ -102,6 +127,14 @@ fn basis(basis: Basis) -> (&'static str, Option<String>) {
 }
 
 /// `GET /requests/histogram?range=24h&step=auto&tz=…&…filter`: how the requests lie in time, by how they ended.
+#[utoipa::path(
+    get,
+    path = "/requests/histogram",
+    operation_id = "requests_histogram",
+    tag = "requests",
+    params(RequestFilterParameters, RangeParameters, BucketParameters),
+    responses((status = 200, description = "Requests over time, by outcome.", body = Value)),
+)]
 pub(super) async fn histogram(
     State(state): State<AdminState>,
     _: Caller,

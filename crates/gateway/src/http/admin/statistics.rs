@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::caller::Caller;
+use super::described::{BucketParameters, RangeParameters};
 use super::error::AdminError;
 use super::query::Parameters;
 use super::request_view::Names;
@@ -73,6 +74,14 @@ fn is_compared(parameters: &mut Parameters) -> bool {
 }
 
 /// `GET /stats/series?metric=requests,failed&by=model&range=7d&step=auto&tz=Asia/Shanghai&compare=prev`
+#[utoipa::path(
+    get,
+    path = "/stats/series",
+    operation_id = "stats_series",
+    tag = "stats",
+    params(("metric" = Option<String>, Query, description = "Figures, with commas between."), ("by" = Option<String>, Query, description = "`model`, `mode`, `key`, `account`, `error_code`, `receipt`, `transport`, `client`."), RangeParameters, BucketParameters, ("compare" = Option<String>, Query, description = "`prev`: beside the stretch before; `none`.")),
+    responses((status = 200, description = "Figures over time.", body = Value)),
+)]
 pub(super) async fn series(
     State(state): State<AdminState>,
     _: Caller,
@@ -136,6 +145,14 @@ fn shown_series(group: &Group, metric: Metric, known: &[bool], name: Value) -> V
 }
 
 /// `GET /stats/top?by=key&metric=requests&range=24h&limit=10&compare=prev`
+#[utoipa::path(
+    get,
+    path = "/stats/top",
+    operation_id = "stats_top",
+    tag = "stats",
+    params(("by" = String, Query, description = "`model`, `mode`, `key`, `account`, `error_code`, `receipt`, `transport`, `client`."), ("metric" = Option<String>, Query, description = "Figures, with commas between."), RangeParameters, ("limit" = Option<u32>, Query, description = "Items of the answer; 10 unless given.", minimum = 1, maximum = 100), ("compare" = Option<String>, Query, description = "`prev`: beside the stretch before; `none`.")),
+    responses((status = 200, description = "The largest values of a dimension, with all figures.", body = Value)),
+)]
 pub(super) async fn top(
     State(state): State<AdminState>,
     _: Caller,
@@ -225,6 +242,13 @@ impl GroupNames<'_> {
 }
 
 /// `GET /stats/now`: the present, and the last hour by minutes.
+#[utoipa::path(
+    get,
+    path = "/stats/now",
+    operation_id = "stats_now",
+    tag = "stats",
+    responses((status = 200, description = "The present, and the last hour by minutes.", body = Value)),
+)]
 pub(super) async fn now(State(state): State<AdminState>, _: Caller) -> Result<Json<Value>, AdminError> {
     let (first, minutes) = state.records.last_minutes().await?;
     let of = |metric: Metric| minutes.iter().map(|sums| metric.of(sums)).collect::<Vec<_>>();
@@ -254,6 +278,14 @@ pub(super) async fn now(State(state): State<AdminState>, _: Caller) -> Result<Js
 }
 
 /// `GET /stats/heatmap?range=30d&tz=…`: by weekday and hour of the viewer's zone, Monday first.
+#[utoipa::path(
+    get,
+    path = "/stats/heatmap",
+    operation_id = "stats_heatmap",
+    tag = "stats",
+    params(RangeParameters, ("tz" = Option<String>, Query, description = "A time zone such as `Asia/Shanghai`.")),
+    responses((status = 200, description = "Requests and failures by weekday, Monday first, and hour.", body = Value)),
+)]
 pub(super) async fn heatmap(
     State(state): State<AdminState>,
     _: Caller,
@@ -278,6 +310,13 @@ pub(super) async fn heatmap(
 }
 
 /// `GET /stats/capacity`: what is left by mode, how long it lasts at the present pace, what comes back when.
+#[utoipa::path(
+    get,
+    path = "/stats/capacity",
+    operation_id = "stats_capacity",
+    tag = "stats",
+    responses((status = 200, description = "By mode: what is left, how long it lasts, what comes back.", body = Value)),
+)]
 pub(super) async fn capacity(State(state): State<AdminState>, _: Caller) -> Result<Json<Value>, AdminError> {
     let now = state.clock.now_ms();
     let used: BTreeMap<String, i64> = state.records.requests_by_mode(PACE_MINUTES).await?.into_iter().collect();
