@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, openapi_document, run_demo};
+use grok2api::{Cli, Clock, Gateway, ImportReport, Logging, Mode, SeedSecrets, openapi_document, run_demo, run_import};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -27,6 +27,10 @@ fn main() -> ExitCode {
                 Ok(())
             }
             Mode::Demo(demo) => run_demo(demo).await,
+            Mode::Import(import) => {
+                print_report(&run_import(import, Clock::system()).await?);
+                Ok(())
+            }
             Mode::Openapi => {
                 print_openapi();
                 Ok(())
@@ -42,6 +46,11 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "printing it is what the command is for")]
 fn print_openapi() {
     print!("{}", openapi_document());
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what the command answers")]
+fn print_report(report: &ImportReport) {
+    print!("{report}");
 }
 
 #[expect(clippy::print_stderr, reason = "a start that failed is told where the person is looking")]

@@ -36,6 +36,22 @@ enum Command {
     Demo(DemoOptions),
     /// Prints the OpenAPI document of the admin API and of /v1.
     Openapi,
+    /// Takes over a data directory of the Python Grok2API. The gateway must not be running; nothing in DIR is changed.
+    Import(ImportOptions),
+}
+
+/// Options of `grok2api import`.
+#[derive(Clone, Debug, Args)]
+struct ImportOptions {
+    /// The directory with tokens.json, api_keys.json and conversations.json.
+    #[arg(value_name = "DIR")]
+    from: PathBuf,
+    /// Data directory to take them into; made when it is missing.
+    #[arg(long, env = "GROK2API_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
+    data_dir: PathBuf,
+    /// Database instead of the one in the data directory: sqlite:PATH.
+    #[arg(long, env = "GROK2API_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
 /// Options of `grok2api serve`.
@@ -92,7 +108,6 @@ pub enum LogFormat {
 
 /// What to run.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in the life of a process")]
 pub enum Mode {
     /// The gateway.
     Serve(Bootstrap),
@@ -100,6 +115,20 @@ pub enum Mode {
     Demo(Demo),
     /// Nothing but printing the OpenAPI document.
     Openapi,
+    /// Taking over another gateway's data directory.
+    Import(Import),
+}
+
+/// Everything an import has to know.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The directory that is read.
+    pub from: PathBuf,
+    /// The directory that is written to.
+    pub data_dir: PathBuf,
+    /// `None`: SQLite in the data directory.
+    pub database_url: Option<String>,
+    pub secrets: SeedSecrets,
 }
 
 /// Everything the gateway has to know before it starts.
@@ -180,6 +209,10 @@ impl Cli {
                 return Ok(Mode::Demo(Demo { listen, log_format }));
             }
             Some(Command::Openapi) => return Ok(Mode::Openapi),
+            Some(Command::Import(ImportOptions { from, data_dir, database_url })) => {
+                let database_url = database_url.filter(|url| !url.is_empty());
+                return Ok(Mode::Import(Import { from, data_dir, database_url, secrets }));
+            }
             Some(Command::Serve(options)) => options,
             None => self.serve,
         };

@@ -11,6 +11,7 @@ pub(crate) mod admins;
 pub(crate) mod api_keys;
 pub(crate) mod audit_trail;
 pub(crate) mod conversations;
+pub(crate) mod imported;
 pub(crate) mod requests;
 pub(crate) mod search;
 pub(crate) mod settings_history;

@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod front;
 mod harness;
+mod import;
 mod keys;
 mod models;
 mod moving;
