@@ -19,6 +19,7 @@ mod conversations;
 mod demo;
 mod events;
 mod http;
+mod import;
 mod jobs;
 mod keys;
 mod limits;
@@ -29,9 +30,10 @@ mod telemetry;
 mod upstream;
 
 pub use app::{Gateway, StartError};
-pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, LogFormat, Mode, SeedSecrets, check_health};
+pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, Import, LogFormat, Mode, SeedSecrets, check_health};
 pub use clock::Clock;
 pub use demo::run_demo;
+pub use import::{ImportReport, run_import};
 pub use telemetry::Logging;
 
 /// The OpenAPI document of the admin API and of `/v1`, as JSON.

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use grok2api::{Cli, Clock, Gateway, Logging, Mode, SeedSecrets, check_health, openapi_document, run_demo};
+use grok2api::{
+    Cli, Clock, Gateway, ImportReport, Logging, Mode, SeedSecrets, check_health, openapi_document, run_demo, run_import,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,6 +32,10 @@ fn main() -> ExitCode {
                 Ok(())
             }
             Mode::Demo(demo) => run_demo(demo).await,
+            Mode::Import(import) => {
+                print_report(&run_import(import, Clock::system()).await?);
+                Ok(())
+            }
             Mode::Openapi => {
                 print_openapi();
                 Ok(())
@@ -57,6 +63,11 @@ fn report_health(health: Result<(), String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what the command answers")]
+fn print_report(report: &ImportReport) {
+    print!("{report}");
 }
 
 #[expect(clippy::print_stderr, reason = "a start that failed is told where the person is looking")]

@@ -40,6 +40,8 @@ enum Command {
     Openapi,
     /// Asks the gateway that runs on this machine whether it lives; ends with 0 if so. For containers.
     Healthcheck(HealthOptions),
+    /// Takes over a data directory of the Python Grok2API. The gateway must not be running; nothing in DIR is changed.
+    Import(ImportOptions),
 }
 
 /// Options of `grok2api healthcheck`.
@@ -48,6 +50,20 @@ struct HealthOptions {
     /// Address that the gateway was told to listen on.
     #[arg(long, env = "GROK2API_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = listen_address)]
     listen: SocketAddr,
+}
+
+/// Options of `grok2api import`.
+#[derive(Clone, Debug, Args)]
+struct ImportOptions {
+    /// The directory with tokens.json, api_keys.json and conversations.json.
+    #[arg(value_name = "DIR")]
+    from: PathBuf,
+    /// Data directory to take them into; made when it is missing.
+    #[arg(long, env = "GROK2API_DATA_DIR", default_value = "data", value_name = "DATA_DIR")]
+    data_dir: PathBuf,
+    /// Database instead of the one in the data directory: sqlite:PATH.
+    #[arg(long, env = "GROK2API_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
 /// Options of `grok2api serve`.
@@ -104,7 +120,6 @@ pub enum LogFormat {
 
 /// What to run.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in the life of a process")]
 pub enum Mode {
     /// The gateway.
     Serve(Bootstrap),
@@ -114,6 +129,20 @@ pub enum Mode {
     Openapi,
     /// Nothing but asking whether the gateway at this address lives.
     Healthcheck(SocketAddr),
+    /// Taking over another gateway's data directory.
+    Import(Import),
+}
+
+/// Everything an import has to know.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The directory that is read.
+    pub from: PathBuf,
+    /// The directory that is written to.
+    pub data_dir: PathBuf,
+    /// `None`: SQLite in the data directory.
+    pub database_url: Option<String>,
+    pub secrets: SeedSecrets,
 }
 
 /// Everything the gateway has to know before it starts.
@@ -195,6 +224,10 @@ impl Cli {
             }
             Some(Command::Openapi) => return Ok(Mode::Openapi),
             Some(Command::Healthcheck(HealthOptions { listen })) => return Ok(Mode::Healthcheck(listen)),
+            Some(Command::Import(ImportOptions { from, data_dir, database_url })) => {
+                let database_url = database_url.filter(|url| !url.is_empty());
+                return Ok(Mode::Import(Import { from, data_dir, database_url, secrets }));
+            }
             Some(Command::Serve(options)) => options,
             None => self.serve,
         };

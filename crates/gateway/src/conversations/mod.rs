@@ -6,20 +6,24 @@
 //! nothing behind.
 
 mod cache;
+mod imported;
 mod matching;
 mod plan;
 mod tree;
 mod trim;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use protocol::history::History;
+use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
 use crate::store::conversations::TurnRow;
 use crate::store::{Store, StoreError, Writer};
 
 use cache::Cache;
+pub(crate) use imported::Imported;
 pub(crate) use plan::{Finished, Plan, Recognised};
 pub(crate) use tree::Conversation;
 pub(crate) use trim::Limits;
@@ -31,6 +35,8 @@ pub(crate) struct Conversations {
     writer: Writer,
     cache: Arc<Cache>,
     clock: Clock,
+    /// Keys that may claim imported conversations.
+    heirs: Arc<OnceCell<HashSet<String>>>,
 }
 
 /// What a request says about what it continues.
@@ -58,7 +64,7 @@ pub(crate) enum PlanError {
 
 impl Conversations {
     pub(crate) fn new(store: Store, writer: Writer, clock: Clock) -> Self {
-        Self { store, writer, cache: Arc::new(Cache::new()), clock }
+        Self { store, writer, cache: Arc::new(Cache::new()), clock, heirs: Arc::default() }
     }
 
     /// Which turn `history` goes on from. `ttl` is how long an unused conversation lives, in seconds.
@@ -79,6 +85,7 @@ impl Conversations {
             }
             (Some(conversation), Some(turn), Recognised::ResponseId)
         } else if let Some(id) = &wanted.conversation_id {
+            self.claim_named(&owner, id, &history).await?;
             let conversation = self.conversation(&owner, id).await?.ok_or(PlanError::ConversationNotFound)?;
             let parent = if history.pairs.is_empty() {
                 conversation.head()
@@ -87,9 +94,15 @@ impl Conversations {
             };
             (Some(conversation), parent, Recognised::ConversationId)
         } else {
-            match self.recognise(&owner, &history, client_chat.as_deref()).await? {
-                Some((conversation, turn, recognised)) => (Some(conversation), Some(turn), recognised),
-                None => (None, None, Recognised::None),
+            if let Some((conversation, turn, recognised)) =
+                self.recognise(&owner, &history, client_chat.as_deref()).await?
+            {
+                (Some(conversation), Some(turn), recognised)
+            } else {
+                match self.claim_by_history(&owner, &history).await? {
+                    Some((conversation, turn)) => (Some(conversation), Some(turn), Recognised::Imported),
+                    None => (None, None, Recognised::None),
+                }
             }
         };
         Ok(Plan::new(key_id, conversation, (parent, recognised), history, client_chat))

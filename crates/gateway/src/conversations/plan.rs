@@ -37,6 +37,8 @@ pub(crate) enum Recognised {
     Answer,
     /// The newest pairs only; the client dropped what is older.
     Window,
+    /// As one that was taken over from another gateway.
+    Imported,
     /// Not at all: it is new, or its history is replayed.
     None,
 }
@@ -49,6 +51,7 @@ impl Recognised {
             Self::Chain => "chain",
             Self::Answer => "answer",
             Self::Window => "window",
+            Self::Imported => "imported",
             Self::None => "none",
         }
     }

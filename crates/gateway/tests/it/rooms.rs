@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("main", 10),
     ("lib", 10),
     ("demo", 9),
+    ("import", 9),
     ("app", 8),
     ("jobs", 7),
     ("http", 6),
