@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::openai::Image;
 use protocol::rest;
 
 use super::{ChatError, Receipt, Shared};
@@ -14,6 +15,8 @@ use crate::upstream::{CallError, Credential};
 pub(super) struct Binding {
     pub(super) receipt: Receipt,
     pub(super) message: String,
+    /// What the account is to be given before the message.
+    pub(super) images: Vec<Image>,
     /// Upstream conversation and response that are continued.
     pub(super) parent: Option<(String, String)>,
     /// Earlier turns that now also stand in this account's copy.
@@ -54,12 +57,18 @@ pub(super) async fn bind(
 
 fn open(plan: &Plan) -> Binding {
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
-    Binding { receipt, message: plan.opening_message(), parent: None, moved: Vec::new() }
+    Binding { receipt, message: plan.opening_message(), images: plan.opening_images(), parent: None, moved: Vec::new() }
 }
 
 fn go_on(plan: &Plan, receipt: Receipt, place: &Place, moved: Vec<(String, Place)>) -> Binding {
     let parent = (place.upstream_conversation_id.clone(), place.upstream_response_id.clone());
-    Binding { receipt, message: plan.continuing_message(), parent: Some(parent), moved }
+    Binding {
+        receipt,
+        message: plan.continuing_message(),
+        images: plan.continuing_images(),
+        parent: Some(parent),
+        moved,
+    }
 }
 
 /// Why a conversation could not be carried over.

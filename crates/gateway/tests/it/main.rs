@@ -16,6 +16,7 @@ mod events;
 mod exit;
 mod front;
 mod harness;
+mod images_in;
 mod keys;
 mod models;
 mod moving;
