@@ -9,7 +9,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::openai::{Message, Role};
+use crate::openai::{Image, Message, Role};
 
 /// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
 const LINES_KEPT: usize = 128;
@@ -88,16 +88,31 @@ impl fmt::Debug for Hash {
 pub struct UserSide {
     /// The words as they go to the model.
     pub text: String,
-    /// Hash of the normalised words.
+    /// The images that came with them.
+    pub images: Vec<Image>,
+    /// Hash of the normalised words and of the images.
     pub hash: Hash,
     /// Hashes of its lines, for the question that was wrapped when asked and comes back bare.
     pub lines: Lines,
 }
 
 impl UserSide {
-    fn new(text: String) -> Self {
+    fn new(text: String, images: Vec<Image>) -> Self {
         let normal = normalise(&text);
-        Self { hash: Hash::of(&[b"user", normal.as_bytes()]), lines: Lines::of(&normal), text }
+        let mut hash = Hash::of(&[b"user", normal.as_bytes()]);
+        let mut lines = Lines::of(&normal);
+        for image in &images {
+            hash = Hash::of(&[b"shown", hash.bytes(), image.digest().bytes()]);
+            // The same words about another picture are another question.
+            lines.0.push(short_hash(&format!("image {}", image.digest())));
+        }
+        Self { text, images, hash, lines }
+    }
+
+    /// Whether nothing is said or shown.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.text.trim().is_empty()
     }
 }
 
@@ -247,6 +262,9 @@ impl History {
             if let Some(user) = &pair.user {
                 text.push_str("\n[User]\n");
                 text.push_str(user.text.trim());
+                if !user.images.is_empty() {
+                    text.push_str("\n[with attached images]");
+                }
                 text.push('\n');
             }
             text.push_str("\n[Assistant]\n");
@@ -291,6 +309,7 @@ struct Reader {
     system: Vec<String>,
     pairs: Vec<Pair>,
     user: Vec<String>,
+    images: Vec<Image>,
     user_system: Vec<String>,
     answer: Option<String>,
 }
@@ -315,6 +334,7 @@ impl Reader {
             }
             Role::User | Role::Tool => {
                 self.close_pair();
+                self.images.extend_from_slice(&message.images);
                 self.user.push(if message.role == Role::Tool {
                     format!("[Tool result]\n{}", message.text)
                 } else {
@@ -327,7 +347,8 @@ impl Reader {
     fn close_pair(&mut self) {
         let Some(answer) = self.answer.take() else { return };
         let words = std::mem::take(&mut self.user);
-        let user = (!words.is_empty()).then(|| UserSide::new(words.join("\n\n")));
+        let images = std::mem::take(&mut self.images);
+        let user = (!words.is_empty()).then(|| UserSide::new(words.join("\n\n"), images));
         self.pairs.push(Pair { user, answer: ResentAnswer::new(answer) });
     }
 
@@ -338,12 +359,12 @@ impl Reader {
             if !self.user_system.is_empty() {
                 // A request that ends with a system message (a summary) asks by it.
                 self.system.truncate(self.system.len() - self.user_system.len());
-                asked = Some(UserSide::new(self.user_system.join("\n\n")));
+                asked = Some(UserSide::new(self.user_system.join("\n\n"), Vec::new()));
             }
         } else if !self.user.is_empty() {
-            asked = Some(UserSide::new(self.user.join("\n\n")));
+            asked = Some(UserSide::new(self.user.join("\n\n"), std::mem::take(&mut self.images)));
         } else if let Some(text) = self.system.pop() {
-            asked = Some(UserSide::new(text));
+            asked = Some(UserSide::new(text, Vec::new()));
         }
         let system = self.system.iter().filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>();
         let system = (!system.is_empty()).then(|| system.join("\n\n"));

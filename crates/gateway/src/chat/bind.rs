@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use protocol::openai::Image;
 use protocol::rest;
 
 use super::{ChatError, Receipt, Shared};
@@ -16,6 +17,8 @@ pub(super) struct Binding {
     /// Why this way, for the request log.
     pub(super) reason: &'static str,
     pub(super) message: String,
+    /// What the account is to be given before the message.
+    pub(super) images: Vec<Image>,
     /// Upstream conversation and response that are continued.
     pub(super) parent: Option<(String, String)>,
     /// Earlier turns that now also stand in this account's copy.
@@ -66,7 +69,14 @@ pub(super) async fn bind(
 
 fn open(plan: &Plan, reason: &'static str) -> Binding {
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
-    Binding { receipt, reason, message: plan.opening_message(), parent: None, moved: Vec::new() }
+    Binding {
+        receipt,
+        reason,
+        message: plan.opening_message(),
+        images: plan.opening_images(),
+        parent: None,
+        moved: Vec::new(),
+    }
 }
 
 fn go_on(
@@ -76,7 +86,14 @@ fn go_on(
     moved: Vec<(String, Place)>,
 ) -> Binding {
     let parent = (place.upstream_conversation_id.clone(), place.upstream_response_id.clone());
-    Binding { receipt, reason, message: plan.continuing_message(), parent: Some(parent), moved }
+    Binding {
+        receipt,
+        reason,
+        message: plan.continuing_message(),
+        images: plan.continuing_images(),
+        parent: Some(parent),
+        moved,
+    }
 }
 
 /// Why a conversation could not be carried over.

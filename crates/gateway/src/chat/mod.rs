@@ -12,6 +12,7 @@ mod open;
 mod settle;
 mod start;
 mod stream;
+mod upload;
 
 use std::sync::Arc;
 

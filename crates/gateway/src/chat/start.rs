@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::failure::FailureKind;
+use protocol::history::UserSide;
 use protocol::translate::RenderOptions;
 use protocol::turn::{Parent, TurnRequest};
 
@@ -11,6 +12,7 @@ use super::answer::Answer;
 use super::bind::{Binding, bind};
 use super::open::{Begun, Opening};
 use super::settle::settle;
+use super::upload::upload;
 use super::{Ask, ChatError, ChatService};
 use crate::accounts::{ChoiceReason, Lease};
 use crate::audit::{Choice, FailedAttempt, RequestRecord};
@@ -85,7 +87,7 @@ impl ChatService {
     }
 
     async fn plan(&self, ask: &mut Ask, settings: &Settings, record: &mut RequestRecord) -> Result<Plan, ChatError> {
-        let asks_nothing = ask.history.last.as_ref().is_some_and(|user| user.text.trim().is_empty());
+        let asks_nothing = ask.history.last.as_ref().is_some_and(UserSide::is_empty);
         if asks_nothing {
             return Err(ChatError::NothingAsked);
         }
@@ -158,6 +160,8 @@ impl ChatService {
         let shared = &self.shared;
         let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
         record.bound(binding.receipt.label(), binding.reason);
+        let attachments = upload(shared, &binding.images, lease.credential(), settings).await;
+        let attachments = attachments.map_err(AttemptError::Upstream)?;
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
             response_id: Some(response.as_str()),
@@ -166,7 +170,7 @@ impl ChatService {
             message: &binding.message,
             mode: &ask.model.mode,
             parent,
-            attachments: &[],
+            attachments: &attachments,
             search: ask.search,
             temporary: settings.temporary,
             instructions: None,

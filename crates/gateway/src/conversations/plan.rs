@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::history::{CONTINUE_MESSAGE, Hash, History, answer_characters, answer_hash, chain};
+use protocol::openai::Image;
 use uuid::Uuid;
 
 use super::Conversation;
@@ -129,6 +130,17 @@ impl Plan {
         let message =
             if self.history.pairs.is_empty() { self.asked().to_owned() } else { self.history.replay() + self.asked() };
         self.with_system(message, true)
+    }
+
+    /// The images of what is asked now.
+    pub(crate) fn continuing_images(&self) -> Vec<Image> {
+        self.history.last.iter().flat_map(|user| user.images.iter().cloned()).collect()
+    }
+
+    /// All images, oldest first: a conversation that begins anew has none of them.
+    pub(crate) fn opening_images(&self) -> Vec<Image> {
+        let earlier = self.history.pairs.iter().filter_map(|pair| pair.user.as_ref());
+        earlier.chain(&self.history.last).flat_map(|user| user.images.iter().cloned()).collect()
     }
 
     fn with_system(&self, message: String, wanted: bool) -> String {

@@ -20,6 +20,8 @@ async fn get_routes(rig: &Rig) -> Vec<String> {
         match path {
             "/events" => continue,
             "/search" => routes.extend(["/search?q=anna".to_owned(), "/search?q=phone".to_owned()]),
+            "/requests/facets" => routes.push("/requests/facets?field=model,key,account".to_owned()),
+            "/stats/top" => routes.push("/stats/top?by=account".to_owned()),
             _ => match path.split_once("/{id}") {
                 Some((list, rest)) => routes.push(format!("{list}/{}{rest}", first(list).await)),
                 None => routes.push(path.to_owned()),
@@ -49,6 +51,7 @@ async fn no_answer_to_a_get_holds_a_secret() {
     let headers = [("if-match", version.as_str())];
     assert_eq!(rig.admin_with("PATCH", "/settings", Some(patch), &headers).await.0, 200);
     rig.chat_as(&key, question("hello there", false), &[]).await;
+    rig.requests(1).await;
 
     let secrets = [token, &key, &rotated, KEY, &admin_token, &session, PASSWORD, "pa55word", "c1earance"];
     let routes = get_routes(&rig).await;

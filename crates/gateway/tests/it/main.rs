@@ -18,6 +18,7 @@ mod events;
 mod exit;
 mod front;
 mod harness;
+mod images_in;
 mod import;
 mod keys;
 mod models;

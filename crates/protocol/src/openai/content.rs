@@ -3,51 +3,88 @@
 use serde_json::value::RawValue;
 
 use super::body::{Members, read_string};
+use super::image::Image;
 use super::request::RequestError;
 
 /// Joins the parts of a message. Clients that send parts mean paragraphs, so they are joined by newlines.
 const PART_SEPARATOR: &str = "\n";
 
-/// The text of a content value that stands at `path`.
-pub(super) fn read_content(value: Option<&RawValue>, path: &str) -> Result<String, RequestError> {
-    let Some(value) = value else { return Ok(String::new()) };
+/// What a message holds.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) text: String,
+    pub(super) images: Vec<Image>,
+}
+
+enum Part {
+    Text(String),
+    Image(Image),
+}
+
+/// Reads a content value that stands at `path`. Images are taken only where `may_show` says that the writer may send some.
+pub(super) fn read_content(value: Option<&RawValue>, path: &str, may_show: bool) -> Result<Content, RequestError> {
+    let mut content = Content::default();
+    let Some(value) = value else { return Ok(content) };
     if let Some(text) = read_string(value) {
-        return Ok(text);
+        return Ok(Content { text, ..content });
     }
     let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
         return Err(RequestError::wrong_type(path, "a string or a list of parts", value));
     };
-    let mut text = String::new();
+    let mut has_text = false;
     for (index, part) in parts.into_iter().enumerate() {
-        let part = read_part(part, format!("{path}[{index}]"))?;
-        if index > 0 {
-            text.push_str(PART_SEPARATOR);
+        match read_part(part, format!("{path}[{index}]"), may_show)? {
+            Part::Image(image) => content.images.push(image),
+            Part::Text(text) => {
+                if std::mem::replace(&mut has_text, true) {
+                    content.text.push_str(PART_SEPARATOR);
+                }
+                content.text.push_str(&text);
+            }
         }
-        text.push_str(&part);
     }
-    Ok(text)
+    Ok(content)
 }
 
-fn read_part(value: &RawValue, path: String) -> Result<String, RequestError> {
+fn read_part(value: &RawValue, path: String, may_show: bool) -> Result<Part, RequestError> {
     if let Some(text) = read_string(value) {
-        return Ok(text);
+        return Ok(Part::Text(text));
     }
     let mut part = Members::of_object(value, path.clone())?;
     let kind = part.string("type")?;
     let member = match kind.as_deref() {
         Some("text" | "input_text" | "output_text") | None => "text",
         Some("refusal") => "refusal",
+        Some("image_url" | "input_image") if may_show => return read_image(&mut part, path).map(Part::Image),
         Some(kind) => return Err(unsupported(kind, path)),
     };
-    part.string(member)?.ok_or_else(|| {
+    part.string(member)?.map(Part::Text).ok_or_else(|| {
         let path = part.path_of(member);
         let message = format!("`{path}` is missing.");
         RequestError::new("missing_required_parameter", Some(path), message)
     })
 }
 
+/// `{"image_url": {"url"}}`, or the address itself.
+fn read_image(part: &mut Members<'_>, path: String) -> Result<Image, RequestError> {
+    let member = part.path_of("image_url");
+    let value = part.take("image_url").ok_or_else(|| RequestError::missing(&member))?;
+    let url = match read_string(value) {
+        Some(url) => url,
+        None => {
+            let mut object = Members::of_object(value, member.clone())?;
+            let url = object.path_of("url");
+            object.string("url")?.ok_or_else(|| RequestError::missing(&url))?
+        }
+    };
+    Image::of_data_uri(url.trim())
+        .map_err(|why| RequestError::new("unsupported_content", Some(path), format!("`{member}` {why}.")))
+}
+
 fn unsupported(kind: &str, path: String) -> RequestError {
     let kind: String = kind.chars().take(64).collect();
-    let message = format!("Content of type `{kind}` is not supported; send parts of type `text`.");
+    let message = format!(
+        "Content of type `{kind}` is not supported; a user's message takes parts of type `text` and `image_url`, others `text`."
+    );
     RequestError::new("unsupported_content", Some(path), message)
 }

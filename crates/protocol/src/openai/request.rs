@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::body::Members;
 use super::chunk::ReasoningFormat;
 use super::content::read_content;
+use super::image::Image;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,12 +52,20 @@ pub struct Message {
     pub role: Role,
     /// Its text; parts are joined.
     pub text: String,
+    /// Its images; only users and tools send any.
+    pub images: Vec<Image>,
     /// The calls an assistant made, as the JSON the client sent.
     pub tool_calls: Option<String>,
     /// The call that a tool's message answers.
     pub tool_call_id: Option<String>,
     /// The name of the writer or of the tool, if the client gave one.
     pub name: Option<String>,
+}
+
+impl Message {
+    fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.text.trim().is_empty()
+    }
 }
 
 /// Who wrote a message.
@@ -228,8 +237,8 @@ fn read_messages(value: Option<&RawValue>) -> Result<Vec<Message>, RequestError>
             messages.push(message);
         }
     }
-    if !messages.iter().any(|message| message.role != Role::Assistant && !message.text.trim().is_empty()) {
-        let message = "`messages` must hold at least one message with text that is not the assistant's.";
+    if !messages.iter().any(|message| message.role != Role::Assistant && !message.is_empty()) {
+        let message = "`messages` must hold at least one message with text or an image that is not the assistant's.";
         return Err(RequestError::new("invalid_value", Some("messages".to_owned()), message));
     }
     Ok(messages)
@@ -239,7 +248,9 @@ fn read_message(value: &RawValue, path: String) -> Result<Message, RequestError>
     let mut message = Members::of_object(value, path)?;
     let role = read_role(&mut message)?;
     let content = message.take("content");
-    let mut text = read_content(content, &message.path_of("content"))?;
+    let may_show = matches!(role, Role::User | Role::Tool);
+    let content = read_content(content, &message.path_of("content"), may_show)?;
+    let mut text = content.text;
     if text.is_empty() && role == Role::Assistant {
         // A refusal is what the assistant said; clients send it back beside an empty content.
         text = message.offered("refusal", |value| value.as_str().map(str::to_owned)).unwrap_or_default();
@@ -247,6 +258,7 @@ fn read_message(value: &RawValue, path: String) -> Result<Message, RequestError>
     Ok(Message {
         role,
         text,
+        images: content.images,
         tool_calls: message.take("tool_calls").map(|calls| calls.get().to_owned()),
         tool_call_id: message.offered("tool_call_id", |value| value.as_str().map(str::to_owned)),
         name: message.offered("name", |value| value.as_str().map(str::to_owned)),

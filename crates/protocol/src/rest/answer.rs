@@ -41,6 +41,17 @@ fn read<'a, T: Deserialize<'a>>(call: &str, body: &'a [u8]) -> Result<T, ReadErr
     })
 }
 
+/// Reads the file id of [`super::upload`].
+pub fn read_upload(body: &[u8]) -> Result<String, ReadError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Uploaded {
+        file_metadata_id: Option<String>,
+    }
+    let uploaded: Uploaded = read("upload", body)?;
+    uploaded.file_metadata_id.filter(|id| !id.is_empty()).ok_or_else(|| ReadError::missing("upload", "fileMetadataId"))
+}
+
 /// Reads the link id of [`super::share`].
 pub fn read_share(body: &[u8]) -> Result<String, ReadError> {
     #[derive(Deserialize)]

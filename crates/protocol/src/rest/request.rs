@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::Mode;
+use crate::openai::Image;
 use crate::turn::TurnRequest;
 
 /// How a call is made.
@@ -55,6 +56,12 @@ pub fn share(conversation: &str, response: &str) -> Route {
 /// Copies a shared conversation into the calling account.
 pub fn clone_share(link: &str) -> Route {
     Route::post(format!("/rest/app-chat/share_links/{}/clone", path_segment(link)), &json!({}))
+}
+
+/// Gives an image to the account, for [`TurnRequest::attachments`].
+pub fn upload(image: &Image) -> Route {
+    let body = json!({"fileName": image.file_name(), "fileMimeType": image.media_type(), "content": image.base64()});
+    Route::post("/rest/app-chat/upload-file".to_owned(), &body)
 }
 
 /// Asks how much of a mode is left.

@@ -55,8 +55,14 @@ impl Turn {
 
     /// From the short form: one message for a conversation that is named.
     pub(super) fn of_message(request: TurnMessage, key: &ApiKey, settings: &Settings) -> Self {
-        let message =
-            Message { role: Role::User, text: request.message, tool_calls: None, tool_call_id: None, name: None };
+        let message = Message {
+            role: Role::User,
+            text: request.message,
+            images: Vec::new(),
+            tool_calls: None,
+            tool_call_id: None,
+            name: None,
+        };
         let messages = [message];
         let wanted = Wanted {
             conversation_id: Some(request.conversation_id),
