@@ -160,29 +160,30 @@ impl ChatService {
         let shared = &self.shared;
         let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
         record.bound(binding.receipt.label(), binding.reason);
-        let attachments = upload(shared, &binding.images, lease.credential(), settings).await;
-        let attachments = attachments.map_err(AttemptError::Upstream)?;
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
             response_id: Some(response.as_str()),
         });
-        let turn = TurnRequest {
-            message: &binding.message,
-            mode: &ask.model.mode,
-            parent,
-            attachments: &attachments,
-            search: ask.search,
-            temporary: settings.temporary,
-            instructions: None,
-        };
-        let patience = Duration::from_secs(settings.request_timeout);
         let options = RenderOptions {
             show_thinking: ask.show_thinking,
             show_search: ask.show_search,
             assets_url: shared.assets_url.clone(),
         };
-        let opening = Opening { shared, lease, turn, settings, options };
-        let begun = match tokio::time::timeout(patience, opening.open(record)).await {
+        let beginning = async {
+            let attachments = upload(shared, &binding.images, lease.credential(), settings).await?;
+            let turn = TurnRequest {
+                message: &binding.message,
+                mode: &ask.model.mode,
+                parent,
+                attachments: &attachments,
+                search: ask.search,
+                temporary: settings.temporary,
+                instructions: None,
+            };
+            Opening { shared, lease, turn, settings, options }.open(record).await
+        };
+        let patience = Duration::from_secs(settings.request_timeout);
+        let begun = match tokio::time::timeout(patience, beginning).await {
             Ok(begun) => begun.map_err(AttemptError::Upstream)?,
             Err(_) => {
                 let kind = UpstreamErrorKind::Timeout(Patience::FirstEvent(patience));

@@ -31,7 +31,8 @@ const LAYERS: [(&str, u8); 21] = [
 const TELEMETRY: &str = "telemetry";
 
 /// Libraries that one room alone may know.
-const CONFINED: [(&str, &str); 3] = [("axum::", "http"), ("sqlx::", "store"), ("reqwest::", "upstream")];
+const CONFINED: [(&str, &str); 4] =
+    [("axum::", "http"), ("sqlx::", "store"), ("reqwest::", "upstream"), ("tokio_tungstenite::", "upstream")];
 
 fn sources() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
