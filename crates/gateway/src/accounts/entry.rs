@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) in_flight: u32,
     /// Order of use: smaller was used longer ago.
     pub(super) used: u64,
+    /// When, in that order, the last failure was counted.
+    pub(super) failed: u64,
     /// The deadline under which the account is to be looked at again.
     pub(super) wakes_at: Option<i64>,
 }
@@ -80,6 +82,7 @@ impl Entry {
             probation: false,
             in_flight: 0,
             used: 0,
+            failed: 0,
             wakes_at: None,
         }
     }

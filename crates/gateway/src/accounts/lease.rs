@@ -27,6 +27,8 @@ pub(crate) struct Lease {
     credential: Credential,
     user_id: Option<String>,
     websocket_missing: bool,
+    /// When it was taken, in the pool's order of use.
+    taken: u64,
     settled: bool,
 }
 
@@ -43,9 +45,10 @@ impl AccountPool {
         let credential = self.credential_of(entry);
         let user_id = entry.user_id.clone();
         let websocket_missing = entry.websocket_missing_until.is_some_and(|until| until > now);
+        let taken = entry.used;
         drop(state);
         let (pool, mode) = (self.clone(), mode.to_owned());
-        Ok(Lease { pool, index, mode, credential, user_id, websocket_missing, settled: false })
+        Ok(Lease { pool, index, mode, credential, user_id, websocket_missing, taken, settled: false })
     }
 
     /// The credential of an account that is not to serve, only to be asked (share, rate limits). `None` when it is gone,
@@ -107,7 +110,7 @@ impl Lease {
         let now = self.pool.shared.clock.now_ms();
         let mut state = self.pool.state();
         let mut changed = false;
-        let mode = &self.mode;
+        let (mode, taken) = (&self.mode, self.taken);
         state.give_back(self.index, self.credential.account_id(), now, |entry| match settlement {
             Settlement::Success => {
                 changed = entry.failures != 0 || entry.probation;
@@ -115,8 +118,11 @@ impl Lease {
                 entry.probation = false;
             }
             Settlement::Blameless => {}
+            // Answers that ran at the same time fail together, for one cause: they are one failure, not a row of them.
+            Settlement::Charged { fault: Fault::Failure, .. } if taken < entry.failed => {}
             Settlement::Charged { fault, lengths, request } => {
                 changed = true;
+                entry.failed = entry.used;
                 charge(entry, fault, mode, lengths, request, now);
             }
         });

@@ -14,6 +14,7 @@ over_both_transports! {
     without_the_rate_limits_route_the_settings_decide_how_long,
     five_failures_in_a_row_are_an_hour_and_a_success_begins_anew,
     one_request_tries_three_accounts_and_charges_one_per_cause,
+    answers_that_break_at_the_same_time_are_one_failure,
 }
 
 const HOUR: i64 = 3_600;
@@ -313,4 +314,21 @@ async fn one_request_tries_three_accounts_and_charges_one_per_cause() {
     assert_eq!(ask(&rig).await.status, 429);
     let (_, summary) = rig.admin("GET", "/accounts/summary", None).await;
     assert_eq!(summary["states"]["cooling"], 1, "{summary}");
+}
+
+async fn answers_that_break_at_the_same_time_are_one_failure() {
+    let rig = Rig::new(&["anna"]).await;
+    for _ in 0..8 {
+        rig.simulator.account("anna").push(Upstream::steps(vec![
+            grok2api_simulator::Step::Wait(std::time::Duration::from_millis(400)),
+            grok2api_simulator::Step::TopLevelError { code: 13.into(), message: "no".into() },
+        ]));
+    }
+    let asked = (0..4).map(|number| rig.chat(question(&format!("question {number}"), true)));
+    for reply in futures_util::future::join_all(asked).await {
+        assert_eq!(refusal(&reply), (502, "upstream_error"));
+    }
+    let anna = rig.account("anna").await;
+    assert_eq!((&anna["state"]["name"], &anna["in_flight"]), (&json!("available"), &json!(0)), "{anna}");
+    assert!(anna["consecutive_failures"].as_i64().unwrap() <= 2, "{anna}");
 }
