@@ -21,7 +21,7 @@ use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
-use crate::jobs;
+use crate::upkeep;
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
 use crate::settings::{SettingsError, SettingsHandle, SettingsHistory};
@@ -135,7 +135,7 @@ impl Gateway {
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
         let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
-        let jobs = jobs::Jobs {
+        let upkeep = upkeep::Upkeep {
             settings,
             history,
             events: events.clone(),
@@ -150,7 +150,7 @@ impl Gateway {
             metrics,
             clock,
         };
-        jobs.spawn(&stop.background, &stop.ends.soft);
+        upkeep.spawn(&stop.background, &stop.ends.soft);
         let soft = stop.ends.soft.clone();
         stop.background.spawn(async move { soft.run_until_cancelled(admin::tell_consoles(admin)).await });
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());

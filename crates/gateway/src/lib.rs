@@ -20,13 +20,14 @@ mod demo;
 mod events;
 mod http;
 mod import;
-mod jobs;
+
 mod keys;
 mod limits;
 mod secrets;
 mod settings;
 mod store;
 mod telemetry;
+mod upkeep;
 mod upstream;
 
 pub use app::{Gateway, StartError};

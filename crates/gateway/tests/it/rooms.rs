@@ -9,7 +9,7 @@ const LAYERS: [(&str, u8); 21] = [
     ("demo", 9),
     ("import", 9),
     ("app", 8),
-    ("jobs", 7),
+    ("upkeep", 7),
     ("http", 6),
     ("chat", 5),
     ("accounts", 4),

@@ -29,7 +29,7 @@ const STORE_USAGE: Duration = Duration::from_secs(30);
 const TRIM: Duration = Duration::from_secs(60);
 
 /// The handles that the work needs.
-pub(crate) struct Jobs {
+pub(crate) struct Upkeep {
     pub(crate) settings: SettingsHandle,
     pub(crate) history: SettingsHistory,
     pub(crate) events: Events,
@@ -45,7 +45,7 @@ pub(crate) struct Jobs {
     pub(crate) clock: Clock,
 }
 
-impl Jobs {
+impl Upkeep {
     /// Starts the work; it ends with `stop`.
     pub(crate) fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
         // On its own, because a large log takes its time.
