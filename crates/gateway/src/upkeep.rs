@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
+use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
@@ -40,6 +41,7 @@ pub(crate) struct Upkeep {
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
+    pub(crate) jobs: Jobs,
     pub(crate) logging: Option<Logging>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
@@ -122,6 +124,14 @@ impl Upkeep {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
+        }
+        match self.accounts.empty_bin().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "accounts that were deleted a week ago are gone for good"),
+            Err(error) => tracing::warn!(error = %error, "the bin could not be emptied"),
+        }
+        if let Err(error) = self.jobs.trim().await {
+            tracing::warn!(error = %error, "old jobs could not be trimmed");
         }
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
