@@ -67,6 +67,18 @@ pub(super) async fn bind(
     if plan.can_replay() { Ok(open(plan, reason)) } else { Err(ChatError::ConversationUnavailable) }
 }
 
+/// Whether the upstream still shows the conversation to its account.
+pub(super) async fn is_still_there(
+    shared: &Shared,
+    place: &Place,
+    credential: &Credential,
+    settings: &Settings,
+) -> bool {
+    let nodes = rest::response_node(&place.upstream_conversation_id);
+    let nodes = shared.upstream.call(credential, nodes, settings, rest::read_response_nodes).await;
+    nodes.is_ok_and(|nodes| nodes.nodes.iter().any(|node| node.id == place.upstream_response_id))
+}
+
 fn open(plan: &Plan, reason: &'static str) -> Binding {
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
     Binding {

@@ -314,7 +314,11 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             bad_gateway("upstream_route_missing", message)
         }
         UpstreamErrorKind::Timeout(
-            Patience::Handshake(_) | Patience::FirstEvent(_) | Patience::Idle(_) | Patience::Total(_),
+            Patience::Handshake(_)
+            | Patience::FirstEvent(_)
+            | Patience::Remainder(_)
+            | Patience::Idle(_)
+            | Patience::Total(_),
         ) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}.")),
         UpstreamErrorKind::Empty => bad_gateway("upstream_empty_answer", "The upstream's answer was empty.".to_owned()),
         UpstreamErrorKind::Truncated => {
