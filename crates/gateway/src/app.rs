@@ -21,12 +21,13 @@ use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
-use crate::jobs;
+use crate::jobs::{JobRooms, Jobs};
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
 use crate::settings::{SettingsError, SettingsHandle, SettingsHistory};
 use crate::store::{Store, StoreError, Writer};
 use crate::telemetry::{Logging, Metrics};
+use crate::upkeep;
 use crate::upstream::{ExitBreaker, Upstream, UpstreamOptions};
 
 /// What is still under way after the connections have ended (a commit, a quota question) gets this long.
@@ -98,7 +99,7 @@ impl Gateway {
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
         let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
         let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
-        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
+        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
@@ -130,12 +131,20 @@ impl Gateway {
         };
         let listener = bind(bootstrap.listen)?;
         let address = listener.address().map_err(|error| StartError::Listen { address: bootstrap.listen, error })?;
-        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream);
+        let job_rooms = JobRooms {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            events: events.clone(),
+            cipher,
+            clock: clock.clone(),
+        };
+        let jobs = Jobs::load(job_rooms, stop.background.clone(), stop.ends.soft.clone()).await?;
+        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream, jobs.clone());
         let front = Front::new(api.clone(), admin_router(admin.clone()));
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
         let notice = first_start(&admins, &keys, &bootstrap.secrets, &directory.claim_file(), &public_address).await?;
-        let jobs = jobs::Jobs {
+        let upkeep = upkeep::Upkeep {
             settings,
             history,
             events: events.clone(),
@@ -146,11 +155,12 @@ impl Gateway {
             accounts,
             conversations,
             chat,
+            jobs,
             logging: logging.clone(),
             metrics,
             clock,
         };
-        jobs.spawn(&stop.background, &stop.ends.soft);
+        upkeep.spawn(&stop.background, &stop.ends.soft);
         let soft = stop.ends.soft.clone();
         stop.background.spawn(async move { soft.run_until_cancelled(admin::tell_consoles(admin)).await });
         let metrics_address = metrics_listener.as_ref().and_then(|listener| listener.address().ok());
@@ -186,11 +196,14 @@ impl Gateway {
         self.api.settings.poll();
     }
 
-    /// Trims the request log and the statistics now, as it does every minute.
-    pub async fn trim_log(&self) {
+    /// Trims the request log, the statistics and the bin of accounts now, as it does every minute.
+    pub async fn trim(&self) {
         let retention = Retention::of(&self.api.settings.current());
         if let Err(error) = retention.apply(&self.api.store, &self.api.clock).await {
             tracing::warn!(error = %error, "the request log could not be trimmed");
+        }
+        if let Err(error) = self.api.accounts.empty_bin().await {
+            tracing::warn!(error = %error, "the bin could not be emptied");
         }
     }
 
@@ -299,6 +312,7 @@ fn admin_state(
     events: Events,
     history: SettingsHistory,
     upstream: Upstream,
+    jobs: Jobs,
 ) -> AdminState {
     AdminState {
         trail,
@@ -313,6 +327,7 @@ fn admin_state(
         keys: api.keys.clone(),
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
+        jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),
         clock: api.clock.clone(),

@@ -20,13 +20,16 @@ mod demo;
 mod events;
 mod http;
 mod import;
+mod imports;
 mod jobs;
+
 mod keys;
 mod limits;
 mod secrets;
 mod settings;
 mod store;
 mod telemetry;
+mod upkeep;
 mod upstream;
 
 pub use app::{Gateway, StartError};

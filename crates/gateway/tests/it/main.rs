@@ -20,6 +20,7 @@ mod front;
 mod harness;
 mod images_in;
 mod import;
+mod jobs;
 mod keys;
 mod models;
 mod moving;

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
+use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
@@ -29,7 +30,7 @@ const STORE_USAGE: Duration = Duration::from_secs(30);
 const TRIM: Duration = Duration::from_secs(60);
 
 /// The handles that the work needs.
-pub(crate) struct Jobs {
+pub(crate) struct Upkeep {
     pub(crate) settings: SettingsHandle,
     pub(crate) history: SettingsHistory,
     pub(crate) events: Events,
@@ -40,12 +41,13 @@ pub(crate) struct Jobs {
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
+    pub(crate) jobs: Jobs,
     pub(crate) logging: Option<Logging>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
 }
 
-impl Jobs {
+impl Upkeep {
     /// Starts the work; it ends with `stop`.
     pub(crate) fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
         // On its own, because a large log takes its time.
@@ -122,6 +124,14 @@ impl Jobs {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
+        }
+        match self.accounts.empty_bin().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "accounts that were deleted a week ago are gone for good"),
+            Err(error) => tracing::warn!(error = %error, "the bin could not be emptied"),
+        }
+        if let Err(error) = self.jobs.trim().await {
+            tracing::warn!(error = %error, "old jobs could not be trimmed");
         }
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
