@@ -55,6 +55,8 @@ impl Conversations {
             account_id: turn.place.account_id.clone(),
             head_turn_id: turn.id.clone(),
             title: None,
+            model: None,
+            keep_until: None,
             client_chat: None,
             created_at: imported.created_at,
             last_used_at: imported.last_used_at,
@@ -118,7 +120,7 @@ impl Conversations {
     ) -> Result<Option<TurnRow>, StoreError> {
         let Some(last) = history.pairs.last() else { return Ok(None) };
         let Some(conversation) = self.load(conversation_id).await? else { return Ok(None) };
-        let turn = conversation.turn(turn_id).filter(|_| conversation.last_used_at() >= owner.oldest_use);
+        let turn = conversation.turn(turn_id).filter(|_| owner.is_fresh(&conversation));
         let (Some(turn), Some(answer)) = (turn, last.answer.hashes.first()) else { return Ok(None) };
         let pairs = history.pairs.len();
         Ok(Some(TurnRow {

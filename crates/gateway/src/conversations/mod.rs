@@ -7,6 +7,7 @@
 
 mod cache;
 mod imported;
+mod list;
 mod matching;
 mod plan;
 mod tree;
@@ -24,6 +25,7 @@ use crate::store::{Store, StoreError, Writer};
 
 use cache::Cache;
 pub(crate) use imported::Imported;
+pub(crate) use list::{ListQuery, MOST_COUNTED};
 pub(crate) use plan::{Finished, Plan, Recognised};
 pub(crate) use tree::Conversation;
 pub(crate) use trim::Limits;
@@ -75,8 +77,7 @@ impl Conversations {
         history: History,
         ttl: u64,
     ) -> Result<Plan, PlanError> {
-        let owner =
-            Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
+        let owner = Owner::new(key_id, self.clock.now_ms(), ttl);
         let client_chat = wanted.client_chat.as_deref().map(|chat| client_chat_hash(key_id, chat));
         let (conversation, parent, recognised) = if let Some(id) = &wanted.previous_response_id {
             let (conversation, turn) = self.turn(&owner, id).await?.ok_or(PlanError::ResponseNotFound)?;
@@ -169,12 +170,26 @@ impl Conversations {
 struct Owner<'a> {
     key_id: &'a str,
     oldest_use: i64,
+    now: i64,
 }
 
-impl Owner<'_> {
-    fn may_use(&self, conversation: &Conversation) -> bool {
-        conversation.key_id == self.key_id && conversation.last_used_at() >= self.oldest_use
+impl<'a> Owner<'a> {
+    fn new(key_id: &'a str, now: i64, ttl: u64) -> Self {
+        Self { key_id, oldest_use: oldest_use(now, ttl), now }
     }
+
+    fn may_use(&self, conversation: &Conversation) -> bool {
+        conversation.key_id == self.key_id && self.is_fresh(conversation)
+    }
+
+    fn is_fresh(&self, conversation: &Conversation) -> bool {
+        conversation.is_fresh(self.oldest_use, self.now)
+    }
+}
+
+/// What was not used since then has had its time.
+fn oldest_use(now: i64, ttl: u64) -> i64 {
+    now.saturating_sub_unsigned(ttl.saturating_mul(1_000))
 }
 
 /// Client chat ids are kept as hashes: they may be personal.

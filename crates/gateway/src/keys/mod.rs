@@ -26,6 +26,9 @@ pub(crate) use meter::{Admission, KeyLimits, LimitKind, LimitReached, Rate};
 
 use meter::Meter;
 
+/// The id under which the console's playground asks. No real key has it.
+pub(crate) const CONSOLE_KEY: &str = "console";
+
 /// What a request needs to know of its key.
 #[derive(Debug)]
 pub(crate) struct ApiKey {

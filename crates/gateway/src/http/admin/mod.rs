@@ -10,6 +10,8 @@ mod body;
 mod caller;
 mod claim;
 mod compat;
+mod conversation_tree;
+mod conversations;
 mod described;
 mod drift;
 mod error;
@@ -47,7 +49,9 @@ use utoipa_axum::routes;
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Change, Trail};
 use crate::audit::Records;
+use crate::chat::ChatService;
 use crate::clock::Clock;
+use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
@@ -80,6 +84,8 @@ pub(crate) struct AdminState {
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
+    pub(crate) conversations: Conversations,
+    pub(crate) chat: ChatService,
     pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
@@ -119,6 +125,9 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::items))
         .routes(routes!(jobs::act))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversations::show))
+        .routes(routes!(conversation_tree::show))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))
         .routes(routes!(keys::rotate))
