@@ -72,7 +72,7 @@ impl Conversation {
     }
 
     /// All turns, in no order.
-    pub(super) fn turns(&self) -> Vec<Arc<TurnRow>> {
+    pub(crate) fn turns(&self) -> Vec<Arc<TurnRow>> {
         self.state().turns.values().cloned().collect()
     }
 

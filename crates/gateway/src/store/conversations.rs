@@ -198,6 +198,39 @@ impl Store {
         Ok(ids.bind(account_id).bind(now).bind(limit).bind(keep).fetch_all(self.reader()).await?)
     }
 
+    /// Gives a conversation another title; `false` when there is none.
+    pub(crate) async fn rename_conversation(&self, id: &str, title: Option<&str>) -> Result<bool, StoreError> {
+        let update = sqlx::query("UPDATE conversations SET title = $2 WHERE id = $1").bind(id).bind(title);
+        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
+    /// Keeps a conversation until a time; `false` when there is none.
+    pub(crate) async fn keep_conversation_until(&self, id: &str, until: Option<i64>) -> Result<bool, StoreError> {
+        let update = sqlx::query("UPDATE conversations SET keep_until = $2 WHERE id = $1").bind(id).bind(until);
+        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
+    /// Notes that these turns of a conversation stand elsewhere now. It is at that account unless it was continued meanwhile.
+    pub(crate) async fn move_conversation(
+        &self,
+        movement: &MoveRow,
+        moved: &[(String, Place)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writer().begin().await?;
+        for (turn_id, place) in moved {
+            move_turn(&mut transaction, turn_id, place).await?;
+        }
+        insert_move(&mut transaction, movement).await?;
+        sqlx::query("UPDATE conversations SET account_id = $2 WHERE id = $1 AND head_turn_id = $3")
+            .bind(&movement.conversation_id)
+            .bind(&movement.to_account_id)
+            .bind(&movement.turn_id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Deletes conversations and their turns, in one transaction.
     pub(crate) async fn delete_conversations(&self, ids: &[String]) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;

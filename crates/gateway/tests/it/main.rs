@@ -10,6 +10,7 @@ mod bad_input;
 mod compat;
 mod connections;
 mod contract;
+mod conversation_admin;
 mod conversation_list;
 mod conversations;
 mod drift;

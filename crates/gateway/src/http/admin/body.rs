@@ -102,6 +102,14 @@ impl Members {
         self.text(name).unwrap_or_default()
     }
 
+    /// Anything that has to be there; `null` when it is not, which [`Members::finish`] then tells.
+    pub(super) fn required_value(&mut self, name: &'static str) -> Value {
+        match self.members.remove(name) {
+            Some(value) => value,
+            None => self.refuse(name, "required", "is required").unwrap_or_default(),
+        }
+    }
+
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name)? {
             Value::String(text) => Some(text),

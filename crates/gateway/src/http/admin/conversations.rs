@@ -75,7 +75,7 @@ pub(super) struct LastTurn {
 /// A conversation as lists show it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ConversationView {
-    id: String,
+    pub(super) id: String,
     /// As the upstream or an admin called it.
     title: Option<String>,
     key: NamedKey,
@@ -215,7 +215,8 @@ fn filter(parameters: &mut Parameters, state: &AdminState) -> ConversationFilter
     filter
 }
 
-fn ttl_ms(state: &AdminState) -> i64 {
+/// How long an unused conversation is kept.
+pub(super) fn ttl_ms(state: &AdminState) -> i64 {
     i64::try_from(state.settings.current().conversation_ttl).unwrap_or(i64::MAX / 1_000).saturating_mul(1_000)
 }
 

@@ -10,6 +10,8 @@ mod body;
 mod caller;
 mod claim;
 mod compat;
+mod conversation_actions;
+mod conversation_match;
 mod conversation_tree;
 mod conversations;
 mod described;
@@ -126,7 +128,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(jobs::items))
         .routes(routes!(jobs::act))
         .routes(routes!(conversations::list))
-        .routes(routes!(conversations::show))
+        .routes(routes!(conversation_match::probe))
+        .routes(routes!(conversations::show, conversation_actions::edit, conversation_actions::delete))
+        .routes(routes!(conversation_actions::move_to))
+        .routes(routes!(conversation_actions::fetch_content))
         .routes(routes!(conversation_tree::show))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))
