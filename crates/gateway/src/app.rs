@@ -336,6 +336,7 @@ fn admin_state(
         accounts: api.accounts.clone(),
         conversations,
         chat: api.chat.clone(),
+        recorder: api.recorder.clone(),
         jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),

@@ -72,6 +72,8 @@ pub(crate) struct Ask {
     pub(crate) model: Model,
     pub(crate) history: History,
     pub(crate) wanted: Wanted,
+    /// Only this account may serve; `None`: any.
+    pub(crate) account: Option<String>,
     pub(crate) show_thinking: bool,
     pub(crate) show_search: bool,
     /// Whether the model may search.

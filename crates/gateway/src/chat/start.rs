@@ -88,7 +88,11 @@ impl ChatService {
         loop {
             shared.exit.check().map_err(ChatError::ExitClosed)?;
             let preferred = plan.parent.as_ref().map(|parent| parent.place.account_id.as_str());
-            let lease = match shared.accounts.acquire(mode, preferred, &tried.accounts) {
+            let acquired = match &ask.account {
+                Some(only) => shared.accounts.acquire_only(mode, only, &tried.accounts),
+                None => shared.accounts.acquire(mode, preferred, &tried.accounts),
+            };
+            let lease = match acquired {
                 Ok(lease) => lease,
                 Err(why) => {
                     record.no_account(&why.reasons);
@@ -96,7 +100,10 @@ impl ChatService {
                     return Err(ChatError::NoAccount { why, last: tried.last });
                 }
             };
-            let choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
+            let mut choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
+            if ask.account.is_some() {
+                "asked_for".clone_into(&mut choice.rule);
+            }
             record.begin_attempt(lease.account_id(), choice);
             let began = Instant::now();
             let attempt = self.attempt(ask, &plan, &lease, &settings, tried.start_over, record);

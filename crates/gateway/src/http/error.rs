@@ -142,6 +142,16 @@ impl ApiError {
         &self.message
     }
 
+    /// The member that is to blame.
+    pub(super) fn param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// When it may be worth asking again.
+    pub(super) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The object, as bytes.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         self.object(request_id).body()

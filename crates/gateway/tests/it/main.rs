@@ -26,6 +26,7 @@ mod jobs;
 mod keys;
 mod models;
 mod moving;
+mod playground;
 mod pool;
 mod probes;
 mod records;

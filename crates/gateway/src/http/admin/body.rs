@@ -185,6 +185,11 @@ impl Members {
         None
     }
 
+    /// What is left, for another reader; fails if any of the members that were taken was wrong.
+    pub(super) fn rest(self) -> Result<Map<String, Value>, AdminError> {
+        if self.errors.is_empty() { Ok(self.members) } else { Err(AdminError::validation(self.errors)) }
+    }
+
     /// To be called once all members are taken: fails if any was wrong or any is left.
     pub(super) fn finish(mut self) -> Result<(), AdminError> {
         for name in self.members.keys() {

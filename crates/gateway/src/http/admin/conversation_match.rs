@@ -14,7 +14,7 @@ use super::body::LargeMembers;
 use super::caller::Caller;
 use super::conversations::NamedAccount;
 use super::described::MatchRequest;
-use super::error::AdminError;
+use super::error::{AdminError, pointer};
 use crate::conversations::{Alike, PlanError, Probe, Side, Wanted, WhyNot};
 use crate::keys::CONSOLE_KEY;
 
@@ -117,8 +117,7 @@ pub(super) async fn probe(
 
 /// A request that chats would refuse, in the words of the admin API.
 fn of_request(error: RequestError) -> AdminError {
-    let path = error.param.unwrap_or_default().replace('[', "/").replace(['.', ']'], "/").replace("//", "/");
-    AdminError::field(&format!("/{}", path.trim_matches('/')), error.code, error.message)
+    AdminError::field(&pointer(&error.param.unwrap_or_default()), error.code, error.message)
 }
 
 fn refused(error: &PlanError) -> MatchView {

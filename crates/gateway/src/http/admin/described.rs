@@ -277,6 +277,25 @@ pub(super) struct FetchContentRequest {
     turns: Option<Vec<String>>,
 }
 
+/// A chat completion request, with two members besides. Other members of such requests are taken as well.
+#[derive(ToSchema)]
+pub(super) struct PlaygroundChat {
+    model: String,
+    /// As in a chat completion request.
+    #[schema(min_items = 1)]
+    messages: Vec<Value>,
+    #[schema(nullable = false)]
+    stream: Option<bool>,
+    #[schema(nullable = false)]
+    conversation_id: Option<String>,
+    #[schema(nullable = false)]
+    previous_response_id: Option<String>,
+    /// The only account that may serve.
+    account_id: Option<String>,
+    /// The key whose limits and models apply; conversations stay the console's.
+    as_key_id: Option<String>,
+}
+
 /// Which requests of the log are meant. Words with commas between mean any of them, `!` in front means none of them, and `[exists]=false` behind
 /// a name means unknown. `duration_ms`, `first_token_ms` and `attempt_count` take `[gt]`, `[gte]`, `[lt]` and `[lte]`, and so does `at`.
 #[derive(IntoParams)]

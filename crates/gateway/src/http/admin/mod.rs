@@ -26,6 +26,7 @@ mod keys;
 mod live;
 mod page;
 mod password;
+mod playground;
 mod query;
 mod request_query;
 mod request_view;
@@ -50,7 +51,7 @@ use utoipa_axum::routes;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Change, Trail};
-use crate::audit::Records;
+use crate::audit::{Recorder, Records};
 use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::conversations::Conversations;
@@ -88,6 +89,7 @@ pub(crate) struct AdminState {
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
+    pub(crate) recorder: Recorder,
     pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
@@ -133,6 +135,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(conversation_actions::move_to))
         .routes(routes!(conversation_actions::fetch_content))
         .routes(routes!(conversation_tree::show))
+        .routes(routes!(playground::chat))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))
         .routes(routes!(keys::rotate))

@@ -107,6 +107,7 @@ impl Fixture {
             upstream,
             conversations,
             chat,
+            recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
