@@ -3,7 +3,7 @@
 
 use protocol::failure::{ExitTrouble, FailureKind, Rejection};
 
-use super::{UpstreamError, UpstreamErrorKind};
+use super::{Patience, UpstreamError, UpstreamErrorKind};
 
 /// The judgement on one failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,8 @@ impl UpstreamError {
             UpstreamErrorKind::Oversized(_) => (Blame::Nobody, Retry::No),
             // So it is for every account, until the operator or the upstream changes something.
             UpstreamErrorKind::NoRoute(_) => (Blame::Nobody, Retry::No),
+            // It had less time than an answer may take.
+            UpstreamErrorKind::Timeout(Patience::Remainder(_)) => (Blame::Nobody, Retry::No),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)

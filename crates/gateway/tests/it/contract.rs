@@ -51,13 +51,14 @@ async fn no_answer_to_a_get_holds_a_secret() {
     let (_, admin_token) = rig.add_token(&["all"]).await;
     let cookie = rig.sign_in().await;
     let session = cookie.split_once('=').unwrap().1.to_owned();
+    rig.chat_as(&key, question("hello there", false), &[]).await.ok();
     let (_, settings) = rig.admin("GET", "/settings", None).await;
     let version = format!("\"{}\"", settings["version"].as_str().unwrap());
     let patch = json!({ "proxy_url": "http://me:pa55word@127.0.0.1:9", "clearance_cookies": "cf_clearance=c1earance" });
     let headers = [("if-match", version.as_str())];
     assert_eq!(rig.admin_with("PATCH", "/settings", Some(patch), &headers).await.0, 200);
     rig.chat_as(&key, question("hello there", false), &[]).await;
-    rig.requests(1).await;
+    rig.requests(2).await;
     // A job with tokens on its way, and an account in the bin.
     let text = json!({ "text": "berta-sso-0123456789abcdef\ncarla-sso-0123456789abcdef\n" });
     let (_, preview) = rig.admin("POST", "/imports/preview", Some(text)).await;

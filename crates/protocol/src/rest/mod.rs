@@ -13,5 +13,6 @@ pub use answer::{
 };
 pub use decode::decode;
 pub use request::{
-    Method, Route, account, chat, clone_share, load_responses, rate_limits, reconnect, response_node, share, upload,
+    Method, Route, account, chat, clone_share, delete_softly, load_responses, rate_limits, reconnect, response_node,
+    share, upload,
 };

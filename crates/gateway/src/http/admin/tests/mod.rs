@@ -19,6 +19,8 @@ use tower::ServiceExt;
 
 use super::caller::SESSION_COOKIE;
 use super::*;
+use crate::audit::DriftLog;
+use crate::chat::ChatRooms;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
 use crate::jobs::{JobRooms, Jobs};
@@ -79,6 +81,20 @@ impl Fixture {
             cipher: cipher.clone(),
             clock: clock.clone(),
         };
+        let upstream = UpstreamOptions { base_url: "http://127.0.0.1:9".to_owned(), additional_ca: None };
+        let upstream = Upstream::new(upstream, TaskTracker::new()).unwrap();
+        let exit = ExitBreaker::new(clock.clone());
+        let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
+        let chat = ChatService::new(ChatRooms {
+            settings: settings.clone(),
+            accounts: accounts.clone(),
+            conversations: conversations.clone(),
+            upstream: upstream.clone(),
+            exit: exit.clone(),
+            drift: DriftLog::new(writer.clone(), Metrics::new(), clock.clone()),
+            assets_url: "http://127.0.0.1:9".to_owned(),
+            tasks: TaskTracker::new(),
+        });
         let state = AdminState {
             trail: Trail::new(store.clone(), events.clone(), clock.clone()),
             events,
@@ -87,12 +103,11 @@ impl Fixture {
                 .unwrap(),
             store: store.clone(),
             writer: writer.clone(),
-            exit: ExitBreaker::new(clock.clone()),
-            upstream: Upstream::new(
-                UpstreamOptions { base_url: "http://127.0.0.1:9".to_owned(), additional_ca: None },
-                TaskTracker::new(),
-            )
-            .unwrap(),
+            exit,
+            upstream,
+            conversations,
+            chat,
+            recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
