@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::AdminState;
 use super::body::LargeMembers;
@@ -19,6 +19,15 @@ const MOST_FILES: usize = 50;
 
 /// Longest name of a file that is kept, in characters.
 const FILE_NAME: usize = 80;
+
+/// One of several texts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedText {
+    #[serde(default)]
+    name: String,
+    text: String,
+}
 
 /// `POST /imports/preview` `{text}` or `{files:[{name, text}]}`: accounts in whatever form people have them.
 #[utoipa::path(
@@ -38,14 +47,12 @@ pub(super) async fn preview(
     let files = body.values("files");
     let mut sources: Vec<(String, String)> = text.map(|text| (String::new(), text)).into_iter().collect();
     for file in files.into_iter().flatten() {
-        let member = |name: &str| file.get(name).and_then(Value::as_str).map(str::to_owned);
-        match member("text") {
-            Some(text) => {
-                let name = member("name").unwrap_or_default();
-                sources
-                    .push((name.chars().filter(|character| !character.is_control()).take(FILE_NAME).collect(), text));
+        match serde_json::from_value::<NamedText>(file) {
+            Ok(NamedText { name, text }) => {
+                let name = name.chars().filter(|character| !character.is_control()).take(FILE_NAME).collect();
+                sources.push((name, text));
             }
-            None => drop(body.refuse::<()>("files", "type", "must be a list of objects with a name and a text")),
+            Err(_) => drop(body.refuse::<()>("files", "type", "must be a list of objects with a name and a text")),
         }
     }
     if sources.is_empty() {
