@@ -21,12 +21,12 @@ use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
-use crate::upkeep;
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
 use crate::settings::{SettingsError, SettingsHandle, SettingsHistory};
 use crate::store::{Store, StoreError, Writer};
 use crate::telemetry::{Logging, Metrics};
+use crate::upkeep;
 use crate::upstream::{ExitBreaker, Upstream, UpstreamOptions};
 
 /// What is still under way after the connections have ended (a commit, a quota question) gets this long.

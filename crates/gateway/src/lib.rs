@@ -21,6 +21,7 @@ mod events;
 mod http;
 mod import;
 
+mod images;
 mod keys;
 mod limits;
 mod secrets;

@@ -9,7 +9,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::openai::{Image, Message, Role};
+use crate::openai::{ImageSource, Message, Role};
 
 /// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
 const LINES_KEPT: usize = 128;
@@ -22,6 +22,9 @@ pub const TELLING_ANSWER_CHARACTERS: usize = 32;
 
 /// Sent when a client asks to go on with an unfinished answer (its history ends with the assistant's message).
 pub const CONTINUE_MESSAGE: &str = "Continue exactly where your last message ended, without repeating it.";
+
+/// Sent with images that come without a word: the upstream answers messages.
+pub const SHOW_MESSAGE: &str = "Look at the attached image.";
 
 /// 128 bits of SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +92,7 @@ pub struct UserSide {
     /// The words as they go to the model.
     pub text: String,
     /// The images that came with them.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageSource>,
     /// Hash of the normalised words and of the images.
     pub hash: Hash,
     /// Hashes of its lines, for the question that was wrapped when asked and comes back bare.
@@ -97,7 +100,7 @@ pub struct UserSide {
 }
 
 impl UserSide {
-    fn new(text: String, images: Vec<Image>) -> Self {
+    fn new(text: String, images: Vec<ImageSource>) -> Self {
         let normal = normalise(&text);
         let mut hash = Hash::of(&[b"user", normal.as_bytes()]);
         let mut lines = Lines::of(&normal);
@@ -254,16 +257,23 @@ impl History {
         Some(hash)
     }
 
-    /// The whole history as one labelled message, for an upstream conversation that starts anew.
+    /// The whole history as one labelled message, for an upstream conversation that starts anew. `attached`: how many of each
+    /// user side's images go along; the others are told of.
     #[must_use]
-    pub fn replay(&self) -> String {
+    pub fn replay(&self, attached: &[usize]) -> String {
         let mut text = String::from("This is our conversation so far. Go on from it; do not repeat or summarise it.\n");
-        for pair in &self.pairs {
+        for (index, pair) in self.pairs.iter().enumerate() {
             if let Some(user) = &pair.user {
                 text.push_str("\n[User]\n");
                 text.push_str(user.text.trim());
-                if !user.images.is_empty() {
+                let attached = attached.get(index).copied().unwrap_or(0);
+                if attached > 0 {
                     text.push_str("\n[with attached images]");
+                }
+                match user.images.len().saturating_sub(attached) {
+                    0 => {}
+                    1 => text.push_str("\n[with an image that is no longer attached]"),
+                    missing => text.push_str(&format!("\n[with {missing} images that are no longer attached]")),
                 }
                 text.push('\n');
             }
@@ -309,7 +319,7 @@ struct Reader {
     system: Vec<String>,
     pairs: Vec<Pair>,
     user: Vec<String>,
-    images: Vec<Image>,
+    images: Vec<ImageSource>,
     user_system: Vec<String>,
     answer: Option<String>,
 }

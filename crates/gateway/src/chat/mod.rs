@@ -9,6 +9,7 @@ mod background;
 mod bind;
 mod error;
 mod open;
+mod pictures;
 mod settle;
 mod start;
 mod stream;
@@ -52,6 +53,7 @@ pub(crate) struct ChatRooms {
 struct Shared {
     rooms: ChatRooms,
     background: background::Background,
+    upload_routes: upload::UploadRoutes,
 }
 
 impl std::ops::Deref for Shared {
@@ -104,7 +106,8 @@ impl Receipt {
 
 impl ChatService {
     pub(crate) fn new(rooms: ChatRooms) -> Self {
-        Self { shared: Arc::new(Shared { rooms, background: background::Background::default() }) }
+        let (background, upload_routes) = (background::Background::default(), upload::UploadRoutes::default());
+        Self { shared: Arc::new(Shared { rooms, background, upload_routes }) }
     }
 
     /// The accounts that finished new turns since this was last asked; only they can have too many conversations.

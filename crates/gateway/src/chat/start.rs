@@ -11,6 +11,7 @@ use protocol::turn::{Parent, TurnRequest};
 use super::answer::Answer;
 use super::bind::{Binding, bind};
 use super::open::{Begun, Opening};
+use super::pictures::Pictures;
 use super::settle::settle;
 use super::upload::upload;
 use super::{Ask, ChatError, ChatService};
@@ -53,6 +54,7 @@ impl ChatService {
             return Err(ChatError::StorageUnavailable);
         }
         let plan = self.plan(ask, &settings, record).await?;
+        let pictures = Pictures::of_question(shared, &plan, &settings).await?;
         let mode = ask.model.mode.id();
         let mut tried = Tried::default();
         loop {
@@ -68,7 +70,7 @@ impl ChatService {
             };
             let choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
             record.begin_attempt(lease.account_id(), choice);
-            let error = match self.attempt(ask, &plan, &lease, &settings, tried.start_over, record).await {
+            let error = match self.attempt(ask, (&plan, &pictures), &lease, &settings, tried.start_over, record).await {
                 Ok(opened) => {
                     record.row.turn = Some(opened.binding.receipt.label());
                     record.first_token();
@@ -151,14 +153,16 @@ impl ChatService {
     async fn attempt(
         &self,
         ask: &Ask,
-        plan: &Plan,
+        (plan, pictures): (&Plan, &Pictures),
         lease: &Lease,
         settings: &Arc<Settings>,
         start_over: bool,
         record: &mut RequestRecord,
     ) -> Result<Opened, AttemptError> {
         let shared = &self.shared;
-        let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
+        let binding = bind(shared, (plan, pictures), lease.credential(), settings, start_over)
+            .await
+            .map_err(AttemptError::Chat)?;
         record.bound(binding.receipt.label(), binding.reason);
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
@@ -168,6 +172,7 @@ impl ChatService {
             show_thinking: ask.show_thinking,
             show_search: ask.show_search,
             assets_url: shared.assets_url.clone(),
+            image_links: None,
         };
         let beginning = async {
             let attachments = upload(shared, &binding.images, lease.credential(), settings).await?;

@@ -221,6 +221,10 @@ impl ApiError {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, API, "turn_not_stored", message).hopeless()
             }
             ChatError::StorageUnavailable => storage_unavailable(),
+            ChatError::Image(problem) => {
+                let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, problem.code, problem.message.clone());
+                Self { param: Some(problem.param.clone()), ..error }
+            }
             ChatError::NothingAsked => {
                 let message = "The last message is empty: there is nothing to answer.";
                 let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "empty_message", message);
@@ -312,6 +316,17 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
         UpstreamErrorKind::NoRoute(_) => {
             let message = format!("Upstream: {error}. Set `upstream_transport` to auto, or look for a newer release.");
             bad_gateway("upstream_route_missing", message)
+        }
+        UpstreamErrorKind::NoUpload(_) => {
+            bad_gateway("upstream_route_missing", format!("Upstream: {error}. Send the message without its images."))
+        }
+        UpstreamErrorKind::FileRefused(words) => {
+            let message = format!("The upstream does not take an image of this message: {words}");
+            ApiError::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "invalid_attachment", message)
+        }
+        UpstreamErrorKind::UploadsLimited(words) => {
+            let message = format!("The upstream takes no further images from the accounts that were tried: {words}");
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).retry_after(30)
         }
         UpstreamErrorKind::Timeout(
             Patience::Handshake(_) | Patience::FirstEvent(_) | Patience::Idle(_) | Patience::Total(_),

@@ -31,6 +31,9 @@ const UNARY_BODY: usize = 32 * 1024 * 1024;
 /// Patience with a unary call.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Patience with an upload: a large image over a slow line takes its time.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Unused connections are closed after this.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
@@ -127,6 +130,11 @@ impl Upstream {
         client_builder(self.shared.tls.clone(), &settings.proxy_url, settings.connect_timeout)?.build()
     }
 
+    /// A client of its own that goes straight to where it is sent, and not through the proxy.
+    pub(super) fn direct_builder(&self, settings: &Settings) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+        client_builder(self.shared.tls.clone(), "", settings.connect_timeout)
+    }
+
     /// Sends a turn over REST; answers when the upstream's answer has begun.
     pub(crate) async fn chat_over_rest(
         &self,
@@ -186,10 +194,31 @@ impl Upstream {
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        let patience = UpstreamErrorKind::Timeout(super::Patience::Total(UNARY_TIMEOUT));
-        let body = tokio::time::timeout(UNARY_TIMEOUT, self.unary(credential, route, settings))
+        self.call_within(UNARY_TIMEOUT, credential, route, settings, read).await
+    }
+
+    /// The same for an upload.
+    pub(crate) async fn upload<T>(
+        &self,
+        credential: &Credential,
+        route: Route,
+        settings: &Settings,
+        read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
+    ) -> Result<T, CallError> {
+        self.call_within(UPLOAD_TIMEOUT, credential, route, settings, read).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        patience: Duration,
+        credential: &Credential,
+        route: Route,
+        settings: &Settings,
+        read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
+    ) -> Result<T, CallError> {
+        let body = tokio::time::timeout(patience, self.unary(credential, route, settings))
             .await
-            .map_err(|_| UpstreamError::from(patience))??;
+            .map_err(|_| UpstreamError::from(UpstreamErrorKind::Timeout(super::Patience::Total(patience))))??;
         read(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
@@ -211,7 +240,13 @@ impl Upstream {
         route: Route,
         settings: &Settings,
     ) -> Result<(reqwest::Response, Slot), UpstreamError> {
-        let headers = headers(credential, settings)?;
+        let mut headers = headers(credential, settings)?;
+        if let Some(content_type) = &route.content_type {
+            let value = HeaderValue::from_str(content_type).map_err(|_| unusable_header("content-type"))?;
+            headers.insert(CONTENT_TYPE, value);
+        }
+        // Cheap to send again, whatever its size.
+        let body = Bytes::from(route.body);
         let url = format!("{}{}", self.shared.base_url, route.path);
         let method = match route.method {
             Method::Get => reqwest::Method::GET,
@@ -219,7 +254,7 @@ impl Upstream {
         };
         loop {
             let slot = self.clients(settings)?.shards.slot()?;
-            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(route.body.clone());
+            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(body.clone());
             match request.send().await {
                 Ok(response) => {
                     self.shared.http2_proven.fetch_or(response.version() == Version::HTTP_2, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("main", 10),
     ("lib", 10),
     ("demo", 9),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, u8); 21] = [
     ("accounts", 4),
     ("conversations", 4),
     ("audit", 4),
+    ("images", 4),
     ("keys", 4),
     ("admins", 4),
     ("upstream", 3),
