@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
+use crate::images::Images;
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
@@ -40,6 +41,7 @@ pub(crate) struct Upkeep {
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
+    pub(crate) images: Images,
     pub(crate) logging: Option<Logging>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
@@ -61,6 +63,7 @@ impl Upkeep {
         let mut trim = every(TRIM);
         let mut changes = self.settings.subscribe();
         self.apply_log_settings();
+        self.sweep_images().await;
         loop {
             tokio::select! {
                 _ = look.tick() => {
@@ -79,6 +82,7 @@ impl Upkeep {
 
     async fn settings_changed(&self, version: &str) {
         self.apply_log_settings();
+        self.trim_images().await;
         self.events.publish("settings", "settings", "", &settings_event(version));
         match self.history.notice().await {
             Ok(changes) if changes.is_empty() => {}
@@ -110,8 +114,27 @@ impl Upkeep {
         if let Err(error) = self.keys.flush_usage().await {
             tracing::warn!(error = %error, "when the keys were last used could not be stored");
         }
+        if let Err(error) = self.images.store_visits().await {
+            tracing::warn!(error = %error, "how often images were seen could not be stored");
+        }
         if let Err(error) = self.admins.flush().await {
             tracing::warn!(error = %error, "when the console's sessions were last used could not be stored");
+        }
+    }
+
+    async fn sweep_images(&self) {
+        match self.images.sweep().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files of images that nobody knows are gone"),
+            Err(error) => tracing::warn!(error = %error, "the image cache could not be looked through"),
+        }
+    }
+
+    async fn trim_images(&self) {
+        match self.images.trim().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "the oldest images are gone"),
+            Err(error) => tracing::warn!(error = %error, "the image cache could not be trimmed"),
         }
     }
 
@@ -123,6 +146,7 @@ impl Upkeep {
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
         }
+        self.trim_images().await;
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
         }

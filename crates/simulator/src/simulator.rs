@@ -159,6 +159,11 @@ impl Simulator {
         self.shared.state().file_faults.assets_status = status;
     }
 
+    /// Lets every file of the assets host be waited for.
+    pub fn set_assets_wait(&self, wait: std::time::Duration) {
+        self.shared.state().file_faults.assets_wait = wait;
+    }
+
     /// The files that accounts were given, in order.
     pub fn uploads(&self) -> Vec<crate::UploadedFile> {
         self.shared.state().uploads.clone()

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde_json::Value;
@@ -110,6 +110,8 @@ pub(crate) struct FileFaults {
     pub refusals: VecDeque<(u16, String)>,
     /// The status with which every file is answered.
     pub assets_status: Option<u16>,
+    /// How long every file is waited for.
+    pub assets_wait: Duration,
 }
 
 pub(crate) struct ShareLink {

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::AccountPool;
 use crate::audit::DriftLog;
 use crate::conversations::{Conversations, Wanted};
+use crate::images::Images;
 use crate::settings::SettingsHandle;
 use crate::upstream::{ExitBreaker, Upstream};
 
@@ -44,6 +45,7 @@ pub(crate) struct ChatRooms {
     pub(crate) upstream: Upstream,
     pub(crate) exit: ExitBreaker,
     pub(crate) drift: DriftLog,
+    pub(crate) images: Images,
     /// Where images come from, without a slash at the end.
     pub(crate) assets_url: String,
     /// Owns what goes on behind an answer.
@@ -75,6 +77,8 @@ pub(crate) struct Ask {
     pub(crate) show_search: bool,
     /// Whether the model may search.
     pub(crate) search: bool,
+    /// Address of this gateway, for links to images; without a slash at the end.
+    pub(crate) public_url: String,
 }
 
 /// Which way a turn took; sent with every answer.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::failure::FailureKind;
 use protocol::history::UserSide;
-use protocol::translate::RenderOptions;
+use protocol::translate::{ImageLinks, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
 
 use super::answer::Answer;
@@ -172,7 +172,10 @@ impl ChatService {
             show_thinking: ask.show_thinking,
             show_search: ask.show_search,
             assets_url: shared.assets_url.clone(),
-            image_links: None,
+            image_links: Some(ImageLinks {
+                base: format!("{}/images", ask.public_url),
+                salt: crate::secrets::random_array(),
+            }),
         };
         let beginning = async {
             let attachments = upload(shared, &binding.images, lease.credential(), settings).await?;

@@ -10,6 +10,7 @@ use super::key_limits;
 use crate::accounts::NoAccount;
 use crate::chat::ChatError;
 use crate::conversations::PlanError;
+use crate::images::ImageError;
 use crate::keys::Rate;
 use crate::upstream::{Patience, UpstreamError, UpstreamErrorKind};
 
@@ -197,6 +198,19 @@ impl From<RequestError> for ApiError {
 }
 
 impl ApiError {
+    /// Why an image is not served.
+    pub(crate) fn of_image(error: &ImageError) -> Self {
+        let message = format!("{error}.");
+        match error {
+            ImageError::NotFound => Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, "image_not_found", message),
+            ImageError::Fetch(_) => {
+                Self::new(StatusCode::BAD_GATEWAY, API, "image_unavailable", message).retry_after(30)
+            }
+            ImageError::Store(_) => storage_unavailable(),
+            ImageError::Read(_) => Self::internal(),
+        }
+    }
+
     /// What a failed turn means for the client. `now` is for `Retry-After`.
     pub(crate) fn of_chat(error: &ChatError, now: i64) -> Self {
         match error {

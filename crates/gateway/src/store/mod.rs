@@ -12,6 +12,7 @@ pub(crate) mod api_keys;
 pub(crate) mod audit_trail;
 pub(crate) mod conversations;
 pub(crate) mod drift;
+pub(crate) mod images;
 pub(crate) mod imported;
 pub(crate) mod request_log;
 pub(crate) mod requests;

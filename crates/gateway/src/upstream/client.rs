@@ -42,6 +42,8 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 pub(crate) struct UpstreamOptions {
     /// Without a slash at the end.
     pub(crate) base_url: String,
+    /// Where its files are; without a slash at the end.
+    pub(crate) assets_url: String,
     /// A certificate authority besides the public ones, PEM.
     pub(crate) additional_ca: Option<Vec<u8>>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Upstream {
 
 struct Shared {
     base_url: String,
+    assets_url: String,
     tls: rustls::ClientConfig,
     tasks: TaskTracker,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
@@ -78,6 +81,8 @@ struct Clients {
     shards: Arc<Shards>,
     /// For upgrades.
     sockets: reqwest::Client,
+    /// For files, which are on another host.
+    files: reqwest::Client,
 }
 
 /// Why a unary call gave no result.
@@ -112,6 +117,7 @@ impl Upstream {
         let http2_proven = AtomicBool::new(false);
         let shared = Shared {
             base_url: options.base_url,
+            assets_url: options.assets_url,
             tls,
             tasks,
             generations: Mutex::default(),
@@ -123,6 +129,15 @@ impl Upstream {
 
     pub(super) fn base_url(&self) -> &str {
         &self.shared.base_url
+    }
+
+    pub(super) fn assets_url(&self) -> &str {
+        &self.shared.assets_url
+    }
+
+    /// The client for files.
+    pub(super) fn file_client(&self, settings: &Settings) -> Result<reqwest::Client, UpstreamError> {
+        Ok(self.clients(settings)?.files)
     }
 
     /// A client of its own for a probe, which speaks whatever the other side does.
@@ -295,12 +310,13 @@ impl Upstream {
             let builder = client_builder(tls, &proxy_url, connect_timeout)?;
             builder.http1_only().pool_max_idle_per_host(0).build()?
         };
+        let files = client_builder(self.shared.tls.clone(), &proxy_url, connect_timeout)?.build()?;
         let tls = self.shared.tls.clone();
         let make = Box::new(move || {
             let builder = client_builder(tls.clone(), &proxy_url, connect_timeout)?;
             if assume_http2 { builder.http2_prior_knowledge() } else { builder }.build()
         });
-        let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets };
+        let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets, files };
         let proxy_url = settings.proxy_url.clone();
         generations.insert(thread, Generation { proxy_url, connect_timeout, assume_http2, clients: clients.clone() });
         Ok(clients)
@@ -339,11 +355,22 @@ fn headers(credential: &Credential, settings: &Settings) -> Result<HeaderMap, Up
         let value = HeaderValue::from_str(&value).map_err(|_| unusable_header(name))?;
         headers.insert(HeaderName::from_static(name), value);
     }
-    let cookies = cookie_header(&token, &settings.clearance_cookies);
+    headers.insert(COOKIE, cookie_value(&token, settings)?);
+    Ok(headers)
+}
+
+/// Only the cookies.
+pub(super) fn cookies(credential: &Credential, settings: &Settings) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(COOKIE, cookie_value(&credential.open()?, settings)?);
+    Ok(headers)
+}
+
+fn cookie_value(token: &str, settings: &Settings) -> Result<HeaderValue, UpstreamError> {
+    let cookies = cookie_header(token, &settings.clearance_cookies);
     let mut cookies = HeaderValue::from_str(&cookies).map_err(|_| unusable_header("clearance_cookies"))?;
     cookies.set_sensitive(true);
-    headers.insert(COOKIE, cookies);
-    Ok(headers)
+    Ok(cookies)
 }
 
 pub(super) fn unusable_header(what: &str) -> UpstreamError {

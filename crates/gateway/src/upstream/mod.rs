@@ -5,6 +5,7 @@
 //! are spread over several clients and the open streams of each are counted here.
 
 mod answer;
+mod assets;
 mod client;
 mod credential;
 mod error;
@@ -24,6 +25,7 @@ pub(crate) use client::{CallError, Upstream, UpstreamOptions};
 pub(crate) use credential::Credential;
 pub(crate) use error::{Patience, UpstreamError, UpstreamErrorKind};
 pub(crate) use exit::{BreakerLimits, ExitBreaker, ExitClosed};
+pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
 pub(crate) use web::WebError;

@@ -102,6 +102,12 @@ impl Image {
         Some(Self { kind, digest: Hash::of(&[b"image", &bytes]), bytes: bytes.into() })
     }
 
+    /// The media type of bytes, if they are an image.
+    #[must_use]
+    pub fn media_type_of(bytes: &[u8]) -> Option<&'static str> {
+        ImageKind::of(bytes).map(ImageKind::media_type)
+    }
+
     /// Reads a `data:` URI; says what is wrong with it.
     pub(super) fn of_data_uri(uri: &str) -> Result<Self, String> {
         let content = uri.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and(uri.get(5..));
@@ -129,12 +135,7 @@ impl Image {
     /// The media type of the bytes.
     #[must_use]
     pub fn media_type(&self) -> &'static str {
-        match self.kind {
-            ImageKind::Png => "image/png",
-            ImageKind::Jpeg => "image/jpeg",
-            ImageKind::Gif => "image/gif",
-            ImageKind::Webp => "image/webp",
-        }
+        self.kind.media_type()
     }
 
     /// A file name that fits the bytes.
@@ -146,12 +147,6 @@ impl Image {
             ImageKind::Gif => "image.gif",
             ImageKind::Webp => "image.webp",
         }
-    }
-
-    /// The ending of such a name.
-    #[must_use]
-    pub fn extension(&self) -> &'static str {
-        self.file_name().trim_start_matches("image.")
     }
 
     /// The bytes.
@@ -187,6 +182,15 @@ impl ImageKind {
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::Webp),
             _ => None,
+        }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+            Self::Webp => "image/webp",
         }
     }
 }

@@ -113,6 +113,8 @@ pub(super) async fn asset(State(shared): State<App>, uri: Uri, request: Request)
     let Ok(Entry { sso, .. }) = enter(&shared, ASSET, None, request).await else {
         return Ok(answer::raw(403, "text/plain", b"Forbidden".to_vec()));
     };
+    let wait = shared.state().file_faults.assets_wait;
+    tokio::time::sleep(wait).await;
     let mut state = shared.state();
     if let Some(status) = state.file_faults.assets_status {
         return Ok(answer::raw(status, "text/plain", b"Out of order".to_vec()));

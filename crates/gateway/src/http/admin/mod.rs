@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod export;
 mod identifiers;
+mod images;
 mod keys;
 mod live;
 mod page;
@@ -47,6 +48,7 @@ use crate::admins::{Admins, Change, Trail};
 use crate::audit::Records;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::images::Images;
 use crate::keys::ApiKeys;
 use crate::settings::{SettingsHandle, SettingsHistory};
 use crate::store::{Store, Writer};
@@ -77,6 +79,7 @@ pub(crate) struct AdminState {
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
+    pub(crate) images: Images,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
@@ -131,6 +134,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(statistics::capacity))
         .routes(routes!(attention::list))
         .routes(routes!(search::search))
+        .routes(routes!(images::list))
+        .routes(routes!(images::usage))
+        .routes(routes!(images::show, images::delete))
+        .routes(routes!(images::test_link))
 }
 
 /// All routes, relative to where they are mounted.

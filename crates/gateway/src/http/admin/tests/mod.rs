@@ -19,8 +19,9 @@ use tower::ServiceExt;
 
 use super::caller::SESSION_COOKIE;
 use super::*;
-use crate::http::client_address::ClientAddress;
+use crate::http::client_address::{ClientAddress, Way};
 use crate::http::request_id::RequestId;
+use crate::images::{ImageFiles, ImageRooms, Images};
 use crate::keys::KeyTerms;
 use crate::secrets::Cipher;
 use crate::store::{Store, Writer};
@@ -70,6 +71,22 @@ impl Fixture {
         let cipher = Cipher::load_or_create(path, None).unwrap();
         let claim_file = path.join("claim.hash");
         let events = Events::new(&clock);
+        let options = UpstreamOptions {
+            base_url: "http://127.0.0.1:9".to_owned(),
+            assets_url: "http://127.0.0.1:9".to_owned(),
+            additional_ca: None,
+        };
+        let upstream = Upstream::new(options, TaskTracker::new()).unwrap();
+        let images = Images::load(ImageRooms {
+            settings: settings.clone(),
+            store: store.clone(),
+            upstream: upstream.clone(),
+            files: ImageFiles::new(path.join("images")),
+            credentials: std::sync::Arc::new(|_| None),
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+        });
+        let images = images.await.unwrap();
         let state = AdminState {
             trail: Trail::new(store.clone(), events.clone(), clock.clone()),
             events,
@@ -79,11 +96,8 @@ impl Fixture {
             store: store.clone(),
             writer: writer.clone(),
             exit: ExitBreaker::new(clock.clone()),
-            upstream: Upstream::new(
-                UpstreamOptions { base_url: "http://127.0.0.1:9".to_owned(), additional_ca: None },
-                TaskTracker::new(),
-            )
-            .unwrap(),
+            upstream,
+            images,
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
@@ -131,7 +145,7 @@ impl Fixture {
 
     async fn deliver(&self, mut request: Request<Body>) -> Answer {
         request.extensions_mut().insert(RequestId(Arc::from("req-test")));
-        request.extensions_mut().insert(ClientAddress(IpAddr::from([203, 0, 113, 1])));
+        request.extensions_mut().insert(ClientAddress(IpAddr::from([203, 0, 113, 1]), Way::Straight));
         let response: Response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
