@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
 use crate::images::{ImageFiles, ImageRooms, Images};
+use crate::jobs::{JobRooms, Jobs};
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
 use crate::settings::{SettingsError, SettingsHandle, SettingsHistory};
@@ -99,7 +100,7 @@ impl Gateway {
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
         let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
         let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
-        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher, clock.clone()).await?;
+        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
@@ -146,7 +147,15 @@ impl Gateway {
         };
         let listener = bind(bootstrap.listen)?;
         let address = listener.address().map_err(|error| StartError::Listen { address: bootstrap.listen, error })?;
-        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream);
+        let job_rooms = JobRooms {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            events: events.clone(),
+            cipher,
+            clock: clock.clone(),
+        };
+        let jobs = Jobs::load(job_rooms, stop.background.clone(), stop.ends.soft.clone()).await?;
+        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream, jobs.clone());
         let front = Front::new(api.clone(), admin_router(admin.clone()));
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
@@ -163,6 +172,7 @@ impl Gateway {
             conversations,
             chat,
             images,
+            jobs,
             logging: logging.clone(),
             metrics,
             clock,
@@ -203,11 +213,14 @@ impl Gateway {
         self.api.settings.poll();
     }
 
-    /// Trims the request log and the statistics now, as it does every minute.
-    pub async fn trim_log(&self) {
+    /// Trims the request log, the statistics and the bin of accounts now, as it does every minute.
+    pub async fn trim(&self) {
         let retention = Retention::of(&self.api.settings.current());
         if let Err(error) = retention.apply(&self.api.store, &self.api.clock).await {
             tracing::warn!(error = %error, "the request log could not be trimmed");
+        }
+        if let Err(error) = self.api.accounts.empty_bin().await {
+            tracing::warn!(error = %error, "the bin could not be emptied");
         }
     }
 
@@ -323,6 +336,7 @@ fn admin_state(
     events: Events,
     history: SettingsHistory,
     upstream: Upstream,
+    jobs: Jobs,
 ) -> AdminState {
     AdminState {
         trail,
@@ -338,6 +352,7 @@ fn admin_state(
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
         images: api.images.clone(),
+        jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),
         clock: api.clock.clone(),

@@ -20,6 +20,8 @@ mod demo;
 mod events;
 mod http;
 mod import;
+mod imports;
+mod jobs;
 
 mod images;
 mod keys;

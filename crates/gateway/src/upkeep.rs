@@ -15,6 +15,7 @@ use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
 use crate::images::Images;
+use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
 use crate::store::Store;
@@ -42,6 +43,7 @@ pub(crate) struct Upkeep {
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) images: Images,
+    pub(crate) jobs: Jobs,
     pub(crate) logging: Option<Logging>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
@@ -147,6 +149,14 @@ impl Upkeep {
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
         }
         self.trim_images().await;
+        match self.accounts.empty_bin().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "accounts that were deleted a week ago are gone for good"),
+            Err(error) => tracing::warn!(error = %error, "the bin could not be emptied"),
+        }
+        if let Err(error) = self.jobs.trim().await {
+            tracing::warn!(error = %error, "old jobs could not be trimmed");
+        }
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
         }

@@ -30,6 +30,8 @@ pub(super) struct State {
     wakes: BTreeSet<(i64, u32)>,
     clock_of_use: u64,
     dirty: HashSet<u32>,
+    /// Counts accounts that came, went, were edited, began or ended a rest.
+    changes: u64,
     reasons: HashMap<String, (i64, NoAccount)>,
 }
 
@@ -55,6 +57,7 @@ impl State {
             wakes: BTreeSet::new(),
             clock_of_use: 0,
             dirty: HashSet::new(),
+            changes: 0,
             reasons: HashMap::new(),
         };
         let mut accounts = accounts;
@@ -126,6 +129,8 @@ impl State {
     }
 
     pub(super) fn insert(&mut self, mut entry: Entry, now: i64) {
+        self.changes += 1;
+        self.reasons.clear();
         self.clock_of_use += 1;
         entry.used = self.clock_of_use;
         let (id, fingerprint) = (entry.id.clone(), entry.fingerprint.clone());
@@ -146,6 +151,7 @@ impl State {
 
     pub(super) fn remove(&mut self, id: &str) {
         let Some(index) = self.by_id.remove(id) else { return };
+        self.changes += 1;
         self.unindex(index);
         self.dirty.remove(&index);
         if let Some(entry) = self.entries[index as usize].take() {
@@ -188,6 +194,7 @@ impl State {
                 entry.probation = true;
                 entry.failures = 0;
                 self.dirty.insert(index);
+                self.changes += 1;
             }
             self.reindex(index, now);
         }
@@ -263,8 +270,14 @@ impl State {
         true
     }
 
+    /// How often accounts have changed since the start.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     pub(super) fn mark_dirty(&mut self, index: u32) {
         self.dirty.insert(index);
+        self.changes += 1;
         self.reasons.clear();
     }
 

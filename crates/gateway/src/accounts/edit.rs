@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::entry::Entry;
 use super::view::view;
-use super::{AccountPool, AccountView, TOKEN_CONTEXT};
+use super::{AccountPool, AccountView, Changed, TOKEN_CONTEXT};
 use crate::store::StoreError;
 use crate::store::accounts::AccountRow;
 
@@ -43,6 +43,8 @@ pub(crate) enum AccountError {
     InvalidToken(String),
     #[error("{path}: {message}")]
     InvalidQuery { path: String, message: String },
+    #[error("the order of this list is no longer kept; load it anew")]
+    ViewExpired,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -57,37 +59,22 @@ impl AccountPool {
         if let Some(existing) = self.state().find_by_fingerprint(&fingerprint) {
             return Err(AccountError::Duplicate { existing: existing.id.to_string() });
         }
+        let _edit = shared.edits.lock().await;
         let label = match new.label {
             Some(label) if !label.trim().is_empty() => checked_label(&label)?,
-            _ => format!("account {}", &fingerprint[..6]),
+            _ => default_label(&fingerprint),
         };
         let now = shared.clock.now_ms();
         let row = AccountRow {
-            id: format!("acc_{}", Uuid::now_v7().simple()),
-            label,
             tags: serde_json::to_string(&new.tags).unwrap_or_else(|_| "[]".to_owned()),
-            token_sealed: shared.cipher.seal(&token, TOKEN_CONTEXT),
-            fingerprint,
-            user_id: None,
-            tier: None,
             enabled: new.enabled,
-            invalid_reason: None,
-            invalid_since: None,
-            consecutive_failures: 0,
-            created_at: now,
-            last_used_at: None,
-            version: 1,
-            transport: None,
-            websocket_missing_until: None,
+            ..AccountRow::new(new_account_id(), label, shared.cipher.seal(&token, TOKEN_CONTEXT), fingerprint, now)
         };
-        if let Err(error) = shared.store.insert_account(&row).await {
-            // Two additions of one token at the same time: the database has seen the other first.
+        // Two additions of one token at the same time: the database has seen the other first.
+        let Some(row) = shared.store.insert_accounts(std::slice::from_ref(&row)).await?.pop() else {
             let existing = self.state().find_by_fingerprint(&row.fingerprint).map(|entry| entry.id.to_string());
-            return Err(match existing {
-                Some(existing) if error.is_duplicate() => AccountError::Duplicate { existing },
-                _ => error.into(),
-            });
-        }
+            return Err(AccountError::Duplicate { existing: existing.unwrap_or_default() });
+        };
         let entry = Entry::new(row);
         let view = view(&entry, now);
         self.state().insert(entry, now);
@@ -112,6 +99,7 @@ impl AccountPool {
         patch: AccountPatch,
         if_match: Option<i64>,
     ) -> Result<AccountView, AccountError> {
+        let _edit = self.shared.edits.lock().await;
         let mut row = {
             let state = self.state();
             let entry = state.find(id).and_then(|index| state.entry(index)).ok_or(AccountError::NotFound)?;
@@ -128,7 +116,6 @@ impl AccountPool {
         if let Some(tags) = &patch.tags {
             row.tags = serde_json::to_string(tags).unwrap_or_else(|_| "[]".to_owned());
         }
-        let switched_on = patch.enabled == Some(true) && !row.enabled;
         if let Some(enabled) = patch.enabled {
             row.enabled = enabled;
         }
@@ -136,41 +123,34 @@ impl AccountPool {
             row.tier = tier;
         }
         row.version += 1;
-        self.shared.store.update_account(&row).await?;
+        self.shared.store.update_accounts(&[&row]).await?;
         let now = self.shared.clock.now_ms();
         self.apply(id, |entry| {
-            entry.label.clone_from(&row.label);
-            entry.tags = serde_json::from_str(&row.tags).unwrap_or_default();
-            entry.tier.clone_from(&row.tier);
-            entry.enabled = row.enabled;
-            entry.version = row.version;
-            if switched_on && entry.invalid.take().is_some() {
-                entry.probation = true;
-            }
+            entry.take_edit(row);
             view(entry, now)
         })
         .await
     }
 
-    /// Deletes an account. Its conversations stay; they are replayed elsewhere when they go on.
-    pub(crate) async fn delete(&self, id: &str) -> Result<(), AccountError> {
-        if self.state().find(id).is_none() {
-            return Err(AccountError::NotFound);
+    /// Deletes an account, into the bin or for good. Its conversations stay; they are replayed elsewhere when they go on.
+    pub(crate) async fn delete(&self, id: &str, purge: bool) -> Result<(), AccountError> {
+        match self.delete_many(&[id], purge).await?.as_slice() {
+            [Changed::Yes] => Ok(()),
+            _ => Err(AccountError::NotFound),
         }
-        self.shared.store.delete_account(id).await?;
-        self.state().remove(id);
-        Ok(())
+    }
+
+    /// Takes an account back out of the bin.
+    pub(crate) async fn restore(&self, id: &str) -> Result<AccountView, AccountError> {
+        self.restore_many(&[id]).await?;
+        self.get(id).ok_or(AccountError::NotFound)
     }
 
     /// Ends every rest and an `invalid`; one request goes first.
     pub(crate) async fn clear_cooldown(&self, id: &str) -> Result<AccountView, AccountError> {
         let now = self.shared.clock.now_ms();
         self.apply(id, |entry| {
-            let rested = !entry.rests.is_empty() || entry.invalid.is_some();
-            entry.rests.clear();
-            entry.invalid = None;
-            entry.failures = 0;
-            entry.probation |= rested;
+            entry.clear_cooldown();
             view(entry, now)
         })
         .await
@@ -191,10 +171,20 @@ impl AccountPool {
             (view, state.entry(index).map(Entry::state_row))
         };
         if let Some(saved) = saved {
-            self.shared.store.save_account_state(&saved).await?;
+            self.shared.store.save_account_states(&[saved]).await?;
         }
         Ok(view)
     }
+}
+
+/// The id of a new account.
+pub(crate) fn new_account_id() -> String {
+    format!("acc_{}", Uuid::now_v7().simple())
+}
+
+/// What an account is called that nobody has named.
+pub(super) fn default_label(fingerprint: &str) -> String {
+    format!("account {}", &fingerprint[..6])
 }
 
 fn checked_label(label: &str) -> Result<String, AccountError> {

@@ -109,6 +109,28 @@ impl Entry {
         }
     }
 
+    /// Takes over what an edit has stored. Switched on, it is no longer `invalid`: the person says that it works again.
+    pub(super) fn take_edit(&mut self, row: AccountRow) {
+        if row.enabled && !self.enabled && self.invalid.take().is_some() {
+            self.probation = true;
+        }
+        self.label = row.label;
+        self.tags = serde_json::from_str(&row.tags).unwrap_or_default();
+        self.tier = row.tier;
+        self.enabled = row.enabled;
+        self.version = row.version;
+    }
+
+    /// Ends every rest and an `invalid`; one request goes first. Whether there was any.
+    pub(super) fn clear_cooldown(&mut self) -> bool {
+        let rested = !self.rests.is_empty() || self.invalid.is_some();
+        self.rests.clear();
+        self.invalid = None;
+        self.failures = 0;
+        self.probation |= rested;
+        rested
+    }
+
     /// The part that requests change, for the writer.
     pub(super) fn state_row(&self) -> AccountState {
         AccountState {

@@ -4,6 +4,8 @@
 //! forgets nothing. Choosing costs the same with ten accounts and with a hundred thousand ([`ready`]), and rests end by
 //! deadline, without a timer per account.
 
+mod bin;
+mod bulk;
 mod capacity;
 mod choice;
 mod choose;
@@ -11,6 +13,7 @@ mod edit;
 mod entry;
 mod labels;
 mod lease;
+mod listing;
 mod quota;
 mod ready;
 mod rest;
@@ -23,15 +26,18 @@ use crate::clock::Clock;
 use crate::secrets::Cipher;
 use crate::store::{Store, StoreError, Writer};
 
+pub(crate) use bin::BinPage;
+pub(crate) use bulk::{AccountToAdd, Added, BulkPatch, Changed};
 pub(crate) use capacity::ModeCapacity;
 pub(crate) use choice::ChoiceReason;
 pub(crate) use choose::NoAccount;
 use choose::State;
-pub(crate) use edit::{AccountError, AccountPatch, NewAccount};
+pub(crate) use edit::{AccountError, AccountPatch, NewAccount, new_account_id};
 pub(crate) use labels::AccountLabel;
 pub(crate) use lease::{Lease, Settlement};
+pub(crate) use listing::{AccountPage, AccountQuery, FacetField, FacetValue};
 pub(crate) use rest::{Fault, RestLengths};
-pub(crate) use view::{AccountPage, AccountQuery, AccountView, Summary};
+pub(crate) use view::{AccountView, STATES, Summary};
 
 /// What seals an account's token to its row, so that sealed tokens cannot be swapped between tables.
 const TOKEN_CONTEXT: &str = "account-token";
@@ -48,6 +54,10 @@ struct Shared {
     writer: Writer,
     cipher: Cipher,
     clock: Clock,
+    /// Held from reading what is to be changed until the change is stored and in force, so that no edit undoes another.
+    edits: tokio::sync::Mutex<()>,
+    /// Orders of lists that somebody is looking at.
+    views: Mutex<listing::Views>,
 }
 
 impl AccountPool {
@@ -56,7 +66,16 @@ impl AccountPool {
         let (accounts, rests, quota) =
             tokio::try_join!(store.accounts(), store.account_rests(), store.account_quota())?;
         let state = State::build(accounts, rests, quota, clock.now_ms());
-        Ok(Self { shared: Arc::new(Shared { state: Mutex::new(state), store, writer, cipher, clock }) })
+        let shared = Shared {
+            state: Mutex::new(state),
+            store,
+            writer,
+            cipher,
+            clock,
+            edits: tokio::sync::Mutex::default(),
+            views: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,15 +1,14 @@
 //! Accounts as the console and scripts see them: never a token.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::AccountPool;
 use super::choose::KNOWN_MODES;
 use super::entry::Entry;
 use super::rest::RATE_LIMITED_NO_QUOTA;
-use super::{AccountError, AccountPool};
 use crate::clock::timestamp;
 use crate::upstream::Transport;
 
@@ -76,27 +75,6 @@ pub(crate) struct QuotaView {
     pub(crate) measured_at: String,
 }
 
-/// What to list. Empty lists do not filter.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AccountQuery {
-    pub(crate) states: Vec<String>,
-    pub(crate) tiers: Vec<String>,
-    pub(crate) tags: Vec<String>,
-    /// Part of a label, tag or fingerprint.
-    pub(crate) q: Option<String>,
-    /// Member and whether descending; `id` completes the order.
-    pub(crate) sort: Vec<(String, bool)>,
-    pub(crate) offset: usize,
-    pub(crate) limit: usize,
-}
-
-/// One window of a list.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct AccountPage {
-    pub(crate) items: Vec<AccountView>,
-    pub(crate) total: usize,
-}
-
 /// Counters over all accounts.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Summary {
@@ -123,29 +101,6 @@ impl AccountPool {
         state.find(id).and_then(|index| state.entry(index)).map(|entry| view(entry, now))
     }
 
-    /// A window of the accounts that match, in order.
-    pub(crate) fn list(&self, query: &AccountQuery) -> Result<AccountPage, AccountError> {
-        let now = self.shared.clock.now_ms();
-        let order = query.sort.iter().map(|(member, descending)| Ok((comparison(member)?, *descending)));
-        let order = order.collect::<Result<Vec<_>, AccountError>>()?;
-        let mut state = self.state();
-        state.wake(now);
-        let mut found: Vec<&Entry> = state.entries().filter(|entry| matches(entry, query, now)).collect();
-        found.sort_unstable_by(|left, right| {
-            for (compare, descending) in &order {
-                let ordering = compare(left, right, now);
-                let ordering = if *descending { ordering.reverse() } else { ordering };
-                if ordering != Ordering::Equal {
-                    return ordering;
-                }
-            }
-            left.id.cmp(&right.id)
-        });
-        let total = found.len();
-        let items = found.into_iter().skip(query.offset).take(query.limit).map(|entry| view(entry, now)).collect();
-        Ok(AccountPage { items, total })
-    }
-
     pub(crate) fn summary(&self) -> Summary {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
@@ -170,7 +125,7 @@ impl AccountPool {
 /// All states, in the order in which they are decided.
 pub(crate) const STATES: [&str; 6] = ["disabled", "invalid", "cooling", "exhausted", "probation", "available"];
 
-fn state_name(entry: &Entry, now: i64) -> &'static str {
+pub(super) fn state_name(entry: &Entry, now: i64) -> &'static str {
     if !entry.enabled {
         "disabled"
     } else if entry.invalid.is_some() {
@@ -266,51 +221,4 @@ fn state_view(entry: &Entry, now: i64) -> StateView {
         },
         _ => plain,
     }
-}
-
-fn matches(entry: &Entry, query: &AccountQuery, now: i64) -> bool {
-    let any = |wanted: &[String], has: &str| wanted.is_empty() || wanted.iter().any(|value| value == has);
-    any(&query.states, state_name(entry, now))
-        && any(&query.tiers, entry.tier.as_deref().unwrap_or("unknown"))
-        && (query.tags.is_empty() || query.tags.iter().any(|tag| entry.tags.contains(tag)))
-        && query.q.as_deref().is_none_or(|words| contains(entry, words))
-}
-
-fn contains(entry: &Entry, words: &str) -> bool {
-    let words = words.trim().to_lowercase();
-    entry.label.to_lowercase().contains(&words)
-        || entry.fingerprint.contains(&words)
-        || *entry.id == *words
-        || entry.tags.iter().any(|tag| tag.to_lowercase().contains(&words))
-}
-
-type Comparison = fn(&Entry, &Entry, i64) -> Ordering;
-
-fn comparison(member: &str) -> Result<Comparison, AccountError> {
-    Ok(match member {
-        "id" => |left, right, _| left.id.cmp(&right.id),
-        "label" => |left, right, _| left.label.cmp(&right.label),
-        "tier" => |left, right, _| left.tier.cmp(&right.tier),
-        "state" => |left, right, now| {
-            let rank = |entry| STATES.iter().position(|name| *name == state_name(entry, now));
-            rank(left).cmp(&rank(right))
-        },
-        "created_at" => |left, right, _| left.created_at.cmp(&right.created_at),
-        "last_used_at" => |left, right, _| left.last_used_at.cmp(&right.last_used_at),
-        "in_flight" => |left, right, _| left.in_flight.cmp(&right.in_flight),
-        "consecutive_failures" => |left, right, _| left.failures.cmp(&right.failures),
-        "until" => |left, right, now| {
-            let until = |entry: &Entry| entry.whole_rest(now).map(|rest| rest.until);
-            until(left).cmp(&until(right))
-        },
-        other => {
-            return Err(AccountError::InvalidQuery {
-                path: "sort".to_owned(),
-                message: format!(
-                    "cannot sort by `{other}`; known: id, label, tier, state, created_at, last_used_at, in_flight, \
-                     consecutive_failures, until"
-                ),
-            });
-        }
-    })
 }

@@ -177,7 +177,7 @@ impl Target {
             websocket_missing_until: None,
             rests: rest.into_iter().collect(),
         };
-        Ok(self.store.save_account_state(&state).await?)
+        Ok(self.store.save_account_states(&[state]).await?)
     }
 
     async fn conversations(

@@ -1,9 +1,12 @@
 //! Tables `accounts`, `account_rests` and `account_quota`.
 
-use sqlx::FromRow;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{Store, StoreError};
+
+/// Rows of one statement: 14 columns stay well below SQLite's 32,766 bound values.
+const ROWS: usize = 500;
 
 /// One upstream account.
 #[derive(Clone, Debug, FromRow)]
@@ -26,6 +29,39 @@ pub(crate) struct AccountRow {
     pub(crate) version: i64,
     pub(crate) transport: Option<String>,
     pub(crate) websocket_missing_until: Option<i64>,
+}
+
+impl AccountRow {
+    /// An account that nothing is known of yet.
+    pub(crate) fn new(id: String, label: String, token_sealed: String, fingerprint: String, created_at: i64) -> Self {
+        Self {
+            id,
+            label,
+            tags: "[]".to_owned(),
+            token_sealed,
+            fingerprint,
+            user_id: None,
+            tier: None,
+            enabled: true,
+            invalid_reason: None,
+            invalid_since: None,
+            consecutive_failures: 0,
+            created_at,
+            last_used_at: None,
+            version: 1,
+            transport: None,
+            websocket_missing_until: None,
+        }
+    }
+}
+
+/// A deleted account.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct BinnedRow {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) fingerprint: String,
+    pub(crate) deleted_at: i64,
 }
 
 /// How long an account rests and why.
@@ -70,7 +106,7 @@ pub(crate) struct AccountState {
 
 impl Store {
     pub(crate) async fn accounts(&self) -> Result<Vec<AccountRow>, StoreError> {
-        Ok(sqlx::query_as("SELECT * FROM accounts").fetch_all(self.reader()).await?)
+        Ok(sqlx::query_as("SELECT * FROM accounts WHERE deleted_at IS NULL").fetch_all(self.reader()).await?)
     }
 
     pub(crate) async fn account_rests(&self) -> Result<Vec<RestRow>, StoreError> {
@@ -81,62 +117,123 @@ impl Store {
         Ok(sqlx::query_as("SELECT * FROM account_quota").fetch_all(self.reader()).await?)
     }
 
-    pub(crate) async fn insert_account(&self, row: &AccountRow) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO accounts (id, label, tags, token_sealed, fingerprint, user_id, tier, enabled, invalid_reason, \
-             invalid_since, consecutive_failures, created_at, last_used_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        )
-        .bind(&row.id)
-        .bind(&row.label)
-        .bind(&row.tags)
-        .bind(&row.token_sealed)
-        .bind(&row.fingerprint)
-        .bind(&row.user_id)
-        .bind(&row.tier)
-        .bind(row.enabled)
-        .bind(&row.invalid_reason)
-        .bind(row.invalid_since)
-        .bind(row.consecutive_failures)
-        .bind(row.created_at)
-        .bind(row.last_used_at)
-        .bind(row.version)
-        .execute(self.writer())
-        .await?;
-        Ok(())
+    /// Stores new accounts; answers the rows that are in the pool now. One whose token is in the bin comes back under its old id;
+    /// one whose token is in the pool is left as it is and not answered.
+    pub(crate) async fn insert_accounts(&self, rows: &[AccountRow]) -> Result<Vec<AccountRow>, StoreError> {
+        let mut stored = Vec::with_capacity(rows.len());
+        let mut transaction = self.writer().begin().await?;
+        for rows in rows.chunks(ROWS) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO accounts (id, label, tags, token_sealed, fingerprint, user_id, tier, enabled, invalid_reason, \
+                 invalid_since, consecutive_failures, created_at, last_used_at, version) ",
+            );
+            query.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(&row.id)
+                    .push_bind(&row.label)
+                    .push_bind(&row.tags)
+                    .push_bind(&row.token_sealed)
+                    .push_bind(&row.fingerprint)
+                    .push_bind(&row.user_id)
+                    .push_bind(&row.tier)
+                    .push_bind(row.enabled)
+                    .push_bind(&row.invalid_reason)
+                    .push_bind(row.invalid_since)
+                    .push_bind(row.consecutive_failures)
+                    .push_bind(row.created_at)
+                    .push_bind(row.last_used_at)
+                    .push_bind(row.version);
+            });
+            query.push(
+                " ON CONFLICT (fingerprint) DO UPDATE SET deleted_at = NULL, label = excluded.label, tags = excluded.tags, \
+                 enabled = excluded.enabled, invalid_reason = NULL, invalid_since = NULL, consecutive_failures = 0, \
+                 version = accounts.version + 1 WHERE accounts.deleted_at IS NOT NULL RETURNING *",
+            );
+            stored.extend(query.build_query_as::<AccountRow>().fetch_all(&mut *transaction).await?);
+        }
+        transaction.commit().await?;
+        Ok(stored)
     }
 
     /// Stores what a person edits: label, tags, tier, enabled.
-    pub(crate) async fn update_account(&self, row: &AccountRow) -> Result<(), StoreError> {
-        sqlx::query("UPDATE accounts SET label = $2, tags = $3, tier = $4, enabled = $5, version = $6 WHERE id = $1")
+    pub(crate) async fn update_accounts(&self, rows: &[&AccountRow]) -> Result<(), StoreError> {
+        let mut transaction = self.writer().begin().await?;
+        for row in rows {
+            sqlx::query(
+                "UPDATE accounts SET label = $2, tags = $3, tier = $4, enabled = $5, version = $6 WHERE id = $1",
+            )
             .bind(&row.id)
             .bind(&row.label)
             .bind(&row.tags)
             .bind(&row.tier)
             .bind(row.enabled)
             .bind(row.version)
-            .execute(self.writer())
+            .execute(&mut *transaction)
             .await?;
-        Ok(())
-    }
-
-    pub(crate) async fn delete_account(&self, id: &str) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
-        for statement in [
-            "DELETE FROM account_rests WHERE account_id = $1",
-            "DELETE FROM account_quota WHERE account_id = $1",
-            "DELETE FROM accounts WHERE id = $1",
-        ] {
-            sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 
-    /// Stores an account's state at once, for a change that a person asked for.
-    pub(crate) async fn save_account_state(&self, state: &AccountState) -> Result<(), StoreError> {
+    /// Takes accounts out of the pool: into the bin at a time, or for good.
+    pub(crate) async fn delete_accounts(&self, ids: &[&str], into_bin_at: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
-        write_account_state(&mut transaction, state).await?;
+        for id in ids {
+            for statement in
+                ["DELETE FROM account_rests WHERE account_id = $1", "DELETE FROM account_quota WHERE account_id = $1"]
+            {
+                sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
+            }
+            match into_bin_at {
+                Some(at) => {
+                    let query = sqlx::query("UPDATE accounts SET deleted_at = $2 WHERE id = $1").bind(id).bind(at);
+                    query.execute(&mut *transaction).await?;
+                }
+                None => {
+                    sqlx::query("DELETE FROM accounts WHERE id = $1").bind(id).execute(&mut *transaction).await?;
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Takes accounts out of the bin; answers those that were in it.
+    pub(crate) async fn restore_accounts(&self, ids: &[&str]) -> Result<Vec<AccountRow>, StoreError> {
+        let mut restored = Vec::new();
+        let mut transaction = self.writer().begin().await?;
+        for id in ids {
+            let query = sqlx::query_as(
+                "UPDATE accounts SET deleted_at = NULL, version = version + 1 \
+                 WHERE id = $1 AND deleted_at IS NOT NULL RETURNING *",
+            );
+            restored.extend(query.bind(id).fetch_optional(&mut *transaction).await?);
+        }
+        transaction.commit().await?;
+        Ok(restored)
+    }
+
+    /// A window of the bin, the latest deletion first, and how many there are.
+    pub(crate) async fn binned_accounts(&self, limit: i64, offset: i64) -> Result<(Vec<BinnedRow>, i64), StoreError> {
+        let rows = sqlx::query_as(
+            "SELECT id, label, fingerprint, deleted_at FROM accounts WHERE deleted_at IS NOT NULL \
+             ORDER BY deleted_at DESC, id DESC LIMIT $1 OFFSET $2",
+        );
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM accounts WHERE deleted_at IS NOT NULL");
+        Ok((rows.bind(limit).bind(offset).fetch_all(self.reports()).await?, count.fetch_one(self.reports()).await?))
+    }
+
+    pub(crate) async fn purge_accounts_deleted_before(&self, time: i64) -> Result<u64, StoreError> {
+        let query = sqlx::query("DELETE FROM accounts WHERE deleted_at < $1").bind(time);
+        Ok(query.execute(self.writer()).await?.rows_affected())
+    }
+
+    /// Stores accounts' states at once, for a change that a person asked for.
+    pub(crate) async fn save_account_states(&self, states: &[AccountState]) -> Result<(), StoreError> {
+        let mut transaction = self.writer().begin().await?;
+        for state in states {
+            write_account_state(&mut transaction, state).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -149,7 +246,7 @@ pub(super) async fn write_account_state(
 ) -> Result<(), sqlx::Error> {
     let changed = sqlx::query(
         "UPDATE accounts SET invalid_reason = $2, invalid_since = $3, consecutive_failures = $4, last_used_at = $5, \
-         user_id = $6, transport = $7, websocket_missing_until = $8 WHERE id = $1",
+         user_id = $6, transport = $7, websocket_missing_until = $8 WHERE id = $1 AND deleted_at IS NULL",
     )
     .bind(&state.id)
     .bind(&state.invalid_reason)
@@ -187,7 +284,7 @@ pub(super) async fn write_account_state(
 pub(super) async fn upsert_quota(connection: &mut SqliteConnection, row: &QuotaRow) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO account_quota (account_id, mode, remaining, total, window_s, resets_at, source, measured_at) \
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1) \
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT 1 FROM accounts WHERE id = $1 AND deleted_at IS NULL) \
          ON CONFLICT (account_id, mode) DO UPDATE SET remaining = excluded.remaining, total = excluded.total, \
          window_s = excluded.window_s, resets_at = excluded.resets_at, source = excluded.source, \
          measured_at = excluded.measured_at",

@@ -1,6 +1,8 @@
 //! Tables `conversations` and `turns`.
 
 use protocol::history::{Hash, Lines};
+use std::collections::HashMap;
+
 use sqlx::sqlite::{Sqlite, SqliteConnection, SqliteRow};
 use sqlx::{FromRow, QueryBuilder, Row as _};
 
@@ -93,6 +95,12 @@ fn damaged(column: &str) -> sqlx::Error {
 pub(crate) type TurnReference = (String, String);
 
 impl Store {
+    /// How many conversations stand on each account.
+    pub(crate) async fn conversations_by_account(&self) -> Result<HashMap<String, i64>, StoreError> {
+        let query = sqlx::query_as("SELECT account_id, COUNT(*) FROM conversations GROUP BY account_id");
+        Ok(query.fetch_all(self.reports()).await?.into_iter().collect())
+    }
+
     pub(crate) async fn conversation(&self, id: &str) -> Result<Option<ConversationRow>, StoreError> {
         let row = sqlx::query_as("SELECT * FROM conversations WHERE id = $1").bind(id).fetch_optional(self.reader());
         Ok(row.await?)

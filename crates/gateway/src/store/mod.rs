@@ -14,6 +14,7 @@ pub(crate) mod conversations;
 pub(crate) mod drift;
 pub(crate) mod images;
 pub(crate) mod imported;
+pub(crate) mod jobs;
 pub(crate) mod request_log;
 pub(crate) mod requests;
 pub(crate) mod search;

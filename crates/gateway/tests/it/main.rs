@@ -23,6 +23,7 @@ mod images_by_url;
 mod images_in;
 mod images_out;
 mod import;
+mod jobs;
 mod keys;
 mod models;
 mod moving;

@@ -525,12 +525,12 @@ async fn the_log_keeps_to_its_size_and_age_and_the_statistics_stay() {
         rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
     }
     rig.requests(14).await;
-    rig.gateway().trim_log().await;
+    rig.gateway().trim().await;
     assert_eq!(rig.count("SELECT COUNT(*) FROM requests").await, 10);
     rig.advance(3 * 86_400);
     rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
     rig.until("it is written", async |rig| rig.count("SELECT COUNT(*) FROM requests").await == 11).await;
-    rig.gateway().trim_log().await;
+    rig.gateway().trim().await;
     assert_eq!(rig.count("SELECT COUNT(*) FROM requests").await, 1);
     let series = get(&rig, "/stats/series?range=7d").await;
     assert_eq!(series["series"][0]["total"], 15);

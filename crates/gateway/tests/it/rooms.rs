@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 22] = [
-    ("main", 10),
-    ("lib", 10),
-    ("demo", 9),
-    ("import", 9),
-    ("app", 8),
-    ("upkeep", 7),
-    ("http", 6),
+const LAYERS: [(&str, u8); 24] = [
+    ("main", 11),
+    ("lib", 11),
+    ("demo", 10),
+    ("import", 10),
+    ("app", 9),
+    ("upkeep", 8),
+    ("http", 7),
+    ("jobs", 6),
+    ("imports", 5),
     ("chat", 5),
     ("accounts", 4),
     ("conversations", 4),

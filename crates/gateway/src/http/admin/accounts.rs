@@ -1,8 +1,9 @@
 //! `/accounts`: the pool's accounts, by id and fingerprint. A token goes in and never comes out.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
@@ -10,49 +11,84 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
-use super::described::{AccountPatchRequest, AccountRequest, AdminErrorBody};
+use super::described::{AccountFilterParameters, AccountPatchRequest, AccountRequest, AdminErrorBody};
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
-use crate::accounts::{AccountPage, AccountPatch, AccountQuery, AccountView, NewAccount, Summary};
+use super::query::Parameters;
+use crate::accounts::{
+    AccountPage, AccountPatch, AccountQuery, AccountView, BinPage, FacetField, FacetValue, NewAccount, STATES, Summary,
+};
 use crate::admins::Change;
-use crate::settings::FieldError;
 
-const DEFAULT_LIMIT: usize = 50;
-const MOST_ITEMS: usize = 500;
-const MOST_SKIPPED: usize = 1_000_000_000;
-
-/// Names under which accounts can be filtered by state: a slip must not look like an empty pool.
-const STATES: [&str; 6] = ["disabled", "invalid", "cooling", "exhausted", "probation", "available"];
+/// Most values of a field that are told.
+const MOST_FACETS: usize = 200;
 
 const MOST_TAGS: usize = 20;
 const LONGEST_TAG: usize = 64;
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-
-/// `GET /accounts?state=&tier=&tag=&q=&sort=&offset=&limit=`: commas mean any of; `-` in front of a sort member means descending.
+/// `GET /accounts?state=&tier=&tag=&reason=&q=&sort=&offset=&limit=&view=`
 #[utoipa::path(
     get,
     path = "/accounts",
     operation_id = "accounts_list",
     tag = "accounts",
     params(
-        ("state" = Option<String>, Query, description = "Any of these, separated by commas: `disabled`, `invalid`, `cooling`, `exhausted`, `probation`, `available`."),
-        ("tier" = Option<String>, Query, description = "Any of these."),
-        ("tag" = Option<String>, Query, description = "Any of these."),
-        ("q" = Option<String>, Query, description = "Part of a label, tag or fingerprint."),
+        AccountFilterParameters,
         ("sort" = Option<String>, Query, description = "Members to sort by, `-` in front for descending."),
         ("offset" = Option<u32>, Query, description = "Items to skip.", minimum = 0, maximum = 1000000000),
         ("limit" = Option<u32>, Query, description = "Items of the answer; 50 unless given.", minimum = 1, maximum = 500),
+        ("view" = Option<String>, Query, description = "The order of an earlier answer, for further windows of it; the filters and `sort` then do not count."),
     ),
-    responses((status = 200, description = "A window of the accounts that match.", body = AccountPage)),
+    responses((status = 200, description = "A window of the accounts that match.", body = AccountPage), (status = 410, description = "The order is no longer kept (`view_expired`): load the list anew.", body = AdminErrorBody)),
 )]
 pub(super) async fn list(
     State(state): State<AdminState>,
     _: Caller,
-    pairs: Pairs,
+    mut parameters: Parameters,
 ) -> Result<Json<AccountPage>, AdminError> {
-    let Query(pairs) = pairs.map_err(|_| AdminError::invalid_request("the query cannot be read"))?;
-    Ok(Json(state.accounts.list(&account_query(&pairs)?)?))
+    let mut query = filter(&mut parameters);
+    query.sort = parameters
+        .words("sort")
+        .into_iter()
+        .map(|word| match word.strip_prefix('-') {
+            Some(member) => (member.to_owned(), true),
+            None => (word, false),
+        })
+        .collect();
+    query.offset = parameters.offset();
+    query.limit = parameters.limit();
+    query.view = parameters.take("view");
+    parameters.finish()?;
+    Ok(Json(state.accounts.list(&query)?))
+}
+
+/// `GET /accounts/facets?field=&…`: how many accounts have each value.
+#[utoipa::path(
+    get,
+    path = "/accounts/facets",
+    operation_id = "accounts_facets",
+    tag = "accounts",
+    params(
+        ("field" = String, Query, description = "Any of these, separated by commas: `state`, `tier`, `tag`, `reason`.", example = "state,tier"),
+        AccountFilterParameters,
+    ),
+    responses((status = 200, description = "By field the values and their counts, the most frequent first. A field's own filter does not count for it.", body = BTreeMap<String, Vec<FacetValue>>)),
+)]
+pub(super) async fn facets(
+    State(state): State<AdminState>,
+    _: Caller,
+    mut parameters: Parameters,
+) -> Result<Json<BTreeMap<&'static str, Vec<FacetValue>>>, AdminError> {
+    let names = FacetField::NAMES.map(|(name, _)| name);
+    let known = |word: &str| FacetField::NAMES.into_iter().find(|(name, _)| *name == word);
+    let fields = parameters.choices("field", known, &names);
+    if fields.is_empty() {
+        parameters.refuse("field", "required", format!("must name fields: {}", names.join(", ")));
+    }
+    let query = filter(&mut parameters);
+    parameters.finish()?;
+    let count = |(name, field)| (name, state.accounts.facets(field, &query, MOST_FACETS));
+    Ok(Json(fields.into_iter().map(count).collect()))
 }
 
 /// `GET /accounts/summary`
@@ -148,7 +184,7 @@ pub(super) async fn edit(
     Ok(answer(account))
 }
 
-/// `DELETE /accounts/{id}`
+/// `DELETE /accounts/{id}?purge=`
 #[utoipa::path(
     delete,
     path = "/accounts/{id}",
@@ -156,6 +192,7 @@ pub(super) async fn edit(
     tag = "accounts",
     params(
         ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+        ("purge" = Option<bool>, Query, description = "For good, without a week in the bin."),
     ),
     responses((status = 204, description = "The account is deleted.")),
 )]
@@ -163,13 +200,62 @@ pub(super) async fn delete(
     State(state): State<AdminState>,
     caller: Caller,
     id: ResourceId,
+    mut parameters: Parameters,
 ) -> Result<StatusCode, AdminError> {
     let id = id.of_kind("acc_")?;
+    let purge = parameters.choice("purge", &[("true", true), ("false", false)]).unwrap_or(false);
+    parameters.finish()?;
     let before = state.accounts.get(&id);
-    state.accounts.delete(&id).await?;
-    state.note(&caller, Change::new("account.delete", &id).between(&before, &Value::Null)).await;
+    state.accounts.delete(&id, purge).await?;
+    let action = if purge { "account.purge" } else { "account.delete" };
+    state.note(&caller, Change::new(action, &id).between(&before, &Value::Null)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "deleted": id }));
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /accounts/bin?limit=&offset=`: what was deleted and can be had back.
+#[utoipa::path(
+    get,
+    path = "/accounts/bin",
+    operation_id = "accounts_bin",
+    tag = "accounts",
+    params(
+        ("limit" = Option<u32>, Query, description = "Items of the answer; 50 unless given.", minimum = 1, maximum = 500),
+        ("offset" = Option<u32>, Query, description = "Items to skip.", minimum = 0, maximum = 1000000000),
+    ),
+    responses((status = 200, description = "A window of the bin, the latest deletion first.", body = BinPage)),
+)]
+pub(super) async fn bin(
+    State(state): State<AdminState>,
+    _: Caller,
+    mut parameters: Parameters,
+) -> Result<Json<BinPage>, AdminError> {
+    let (limit, offset) = (parameters.limit(), parameters.offset());
+    parameters.finish()?;
+    Ok(Json(state.accounts.bin(limit, offset).await?))
+}
+
+/// `POST /accounts/{id}/actions/restore`: out of the bin, with its conversations.
+#[utoipa::path(
+    post,
+    path = "/accounts/{id}/actions/restore",
+    operation_id = "accounts_restore",
+    tag = "accounts",
+    params(
+        ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses((status = 200, description = "The account, which is in the pool.", body = AccountView, headers(("ETag" = String)))),
+)]
+pub(super) async fn restore(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+) -> Result<Response, AdminError> {
+    let id = id.of_kind("acc_")?;
+    let account = state.accounts.restore(&id).await?;
+    state.note(&caller, Change::new("account.restore", &id).between(&Value::Null, &account)).await;
+    state.events.publish("account.list_changed", "accounts", "", &json!({ "created": account.id }));
+    Ok(answer(account))
 }
 
 /// `POST /accounts/{id}/actions/clear_cooldown`
@@ -228,37 +314,16 @@ fn tags(body: &mut Members) -> Option<Vec<String>> {
     Some(tags)
 }
 
-fn account_query(pairs: &[(String, String)]) -> Result<AccountQuery, AdminError> {
-    let mut query = AccountQuery { limit: DEFAULT_LIMIT, ..AccountQuery::default() };
-    let mut errors = Vec::new();
-    let mut refuse =
-        |name: &str, code: &'static str, message: String| errors.push(FieldError::new(name, code, json!({}), message));
-    for (name, value) in pairs {
-        let words = value.split(',').map(str::trim).filter(|word| !word.is_empty());
-        match name.as_str() {
-            "state" => {
-                query.states.extend(words.map(str::to_owned));
-                if query.states.iter().any(|state| !STATES.contains(&state.as_str())) {
-                    refuse(name, "choice", format!("must be of {}", STATES.join(", ")));
-                }
-            }
-            "tier" => query.tiers.extend(words.map(str::to_owned)),
-            "tag" => query.tags.extend(words.map(str::to_owned)),
-            "q" => query.q = Some(value.trim().to_owned()).filter(|words| !words.is_empty()),
-            "sort" => query.sort.extend(words.map(|word| match word.strip_prefix('-') {
-                Some(member) => (member.to_owned(), true),
-                None => (word.to_owned(), false),
-            })),
-            "offset" => match value.parse() {
-                Ok(offset) if offset <= MOST_SKIPPED => query.offset = offset,
-                _ => refuse(name, "range", format!("must be between 0 and {MOST_SKIPPED}")),
-            },
-            "limit" => match value.parse() {
-                Ok(limit) if (1..=MOST_ITEMS).contains(&limit) => query.limit = limit,
-                _ => refuse(name, "range", format!("must be between 1 and {MOST_ITEMS}")),
-            },
-            _ => refuse(name, "unknown", "is not a parameter of this list".to_owned()),
-        }
+/// What a query says of the accounts that are meant.
+pub(super) fn filter(parameters: &mut Parameters) -> AccountQuery {
+    let state = |word: &str| STATES.contains(&word).then(|| word.to_owned());
+    AccountQuery {
+        // A slip must not look like an empty pool.
+        states: parameters.choices("state", state, &STATES),
+        tiers: parameters.words("tier"),
+        tags: parameters.words("tag"),
+        reasons: parameters.words("reason"),
+        q: parameters.search(),
+        ..AccountQuery::default()
     }
-    if errors.is_empty() { Ok(query) } else { Err(AdminError::validation(errors)) }
 }

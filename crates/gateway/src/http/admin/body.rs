@@ -80,6 +80,20 @@ impl Members {
         }
     }
 
+    pub(super) fn optional_object(&mut self, name: &'static str) -> Option<Map<String, Value>> {
+        match self.members.remove(name)? {
+            Value::Object(object) => Some(object),
+            _ => self.refuse(name, "type", "must be an object"),
+        }
+    }
+
+    pub(super) fn values(&mut self, name: &'static str) -> Option<Vec<Value>> {
+        match self.members.remove(name)? {
+            Value::Array(values) => Some(values),
+            _ => self.refuse(name, "type", "must be a list"),
+        }
+    }
+
     /// A text that has to be there; empty when it is not, which [`Members::finish`] then tells.
     pub(super) fn required_text(&mut self, name: &'static str) -> String {
         if !self.members.contains_key(name) {

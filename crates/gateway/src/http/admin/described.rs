@@ -180,6 +180,61 @@ pub(super) struct ResetRequest {
     keys: Vec<String>,
 }
 
+/// A job to start.
+#[derive(ToSchema)]
+pub(super) struct JobRequest {
+    /// `accounts.import`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`.
+    kind: String,
+    /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}`, `{"filter": {…}}` with the filters of the list,
+    /// or `{"job": …, "outcome": …}` for the things of another job.
+    #[schema(nullable = false, value_type = Object)]
+    scope: Option<Value>,
+    /// By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`; `accounts.set`: `enabled`, `tier`; `accounts.tag`:
+    /// `add`, `remove`; `accounts.delete`: `purge`.
+    #[schema(nullable = false, value_type = Object)]
+    options: Option<Value>,
+    /// What an import adds.
+    #[schema(nullable = false)]
+    preview_id: Option<String>,
+    /// Only count.
+    #[schema(nullable = false)]
+    dry_run: Option<bool>,
+    /// What the dry run gave; required where something is taken away. It stands for exactly the things that were counted.
+    #[schema(nullable = false)]
+    confirm_token: Option<String>,
+}
+
+/// Accounts to be read: lines, tables, or JSON of this and other gateways.
+#[derive(ToSchema)]
+pub(super) struct PreviewRequest {
+    #[schema(nullable = false)]
+    text: Option<String>,
+    #[schema(nullable = false)]
+    files: Option<Vec<PreviewFile>>,
+}
+
+/// One of several texts.
+#[derive(ToSchema)]
+pub(super) struct PreviewFile {
+    #[schema(nullable = false)]
+    name: Option<String>,
+    text: String,
+}
+
+/// Which accounts are meant: all members must hold. Words with commas between mean any of them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AccountFilterParameters {
+    /// `disabled`, `invalid`, `cooling`, `exhausted`, `probation`, `available`.
+    state: Option<String>,
+    tier: Option<String>,
+    tag: Option<String>,
+    /// Why accounts rest or are invalid, such as `rate_limited_no_quota`, `credential_dead`.
+    reason: Option<String>,
+    /// Part of a label, tag or fingerprint.
+    q: Option<String>,
+}
+
 /// Which requests of the log are meant. Words with commas between mean any of them, `!` in front means none of them, and `[exists]=false` behind
 /// a name means unknown. `duration_ms`, `first_token_ms` and `attempt_count` take `[gt]`, `[gte]`, `[lt]` and `[lte]`, and so does `at`.
 #[derive(IntoParams)]

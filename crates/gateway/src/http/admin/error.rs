@@ -81,7 +81,7 @@ impl AdminError {
         self
     }
 
-    fn with_member(mut self, name: &'static str, value: Value) -> Self {
+    pub(super) fn with_member(mut self, name: &'static str, value: Value) -> Self {
         self.particulars.members.push((name, value));
         self
     }
@@ -227,6 +227,7 @@ impl From<AccountError> for AdminError {
             AccountError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
             AccountError::InvalidToken(message) => Self::field("/token", "format", message),
             AccountError::InvalidQuery { path, message } => Self::field(&path, "invalid", message),
+            AccountError::ViewExpired => Self::new(StatusCode::GONE, "view_expired", message),
             AccountError::Store(error) => error.into(),
         }
     }

@@ -17,6 +17,8 @@ mod events;
 mod export;
 mod identifiers;
 mod images;
+mod imports;
+mod jobs;
 mod keys;
 mod live;
 mod page;
@@ -49,6 +51,7 @@ use crate::audit::Records;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::images::Images;
+use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{SettingsHandle, SettingsHistory};
 use crate::store::{Store, Writer};
@@ -80,6 +83,7 @@ pub(crate) struct AdminState {
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
     pub(crate) images: Images,
+    pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
@@ -107,8 +111,17 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(events::set_topics))
         .routes(routes!(accounts::list, accounts::add))
         .routes(routes!(accounts::summary))
+        .routes(routes!(accounts::facets))
+        .routes(routes!(accounts::bin))
+        .routes(routes!(accounts::restore))
         .routes(routes!(accounts::show, accounts::edit, accounts::delete))
         .routes(routes!(accounts::clear_cooldown))
+        .routes(routes!(imports::preview))
+        .routes(routes!(imports::show))
+        .routes(routes!(jobs::list, jobs::start))
+        .routes(routes!(jobs::show, jobs::delete))
+        .routes(routes!(jobs::items))
+        .routes(routes!(jobs::act))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))
         .routes(routes!(keys::rotate))

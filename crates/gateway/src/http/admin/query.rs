@@ -37,6 +37,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
+    /// Parameters that came in another way than as a query.
+    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs, errors: Vec::new() }
+    }
+
     /// The value of a parameter, unless it is empty; of one that stands there twice, the last.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         let mut value = None;

@@ -91,13 +91,13 @@ pub(super) async fn search(
 
 fn accounts(state: &AdminState, words: &str, limit: usize) -> Result<SearchGroup, AdminError> {
     let query = AccountQuery { q: Some(words.to_owned()), limit, ..AccountQuery::default() };
-    let page = state.accounts.list(&query)?;
-    let items = page.items.into_iter().map(|account| SearchHit {
+    let (found, total) = state.accounts.first(&query)?;
+    let items = found.into_iter().map(|account| SearchHit {
         id: account.id,
         title: account.label,
         detail: format!("{} · {}", account.fingerprint, account.state.name),
     });
-    Ok(SearchGroup { kind: "account", items: items.collect(), total: Some(page.total) })
+    Ok(SearchGroup { kind: "account", items: items.collect(), total: Some(total) })
 }
 
 fn keys(state: &AdminState, words: &str, limit: usize) -> SearchGroup {

@@ -16,8 +16,7 @@ use crate::clock::parse_timestamp;
 pub(super) async fn list(State(state): State<AdminState>, _: OldCaller) -> Result<Json<Value>, AdminError> {
     let everything = AccountQuery { limit: usize::MAX, ..AccountQuery::default() };
     let now = state.clock.now_ms();
-    let tokens: Vec<Value> =
-        state.accounts.list(&everything)?.items.iter().map(|account| shown(account, now)).collect();
+    let tokens: Vec<Value> = state.accounts.first(&everything)?.0.iter().map(|account| shown(account, now)).collect();
     let summary = state.accounts.summary();
     let count = |name: &str| summary.states.get(name).copied().unwrap_or(0);
     let stats = json!({
@@ -146,7 +145,7 @@ async fn add_one(
 }
 
 async fn delete_one(state: &AdminState, caller: &OldCaller, account: &AccountView) -> Result<(), AdminError> {
-    state.accounts.delete(&account.id).await?;
+    state.accounts.delete(&account.id, false).await?;
     state.note(&caller.0, Change::new("account.delete", &account.id).between(account, &Value::Null)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "deleted": account.id }));
     Ok(())

@@ -22,6 +22,7 @@ use super::*;
 use crate::http::client_address::{ClientAddress, Way};
 use crate::http::request_id::RequestId;
 use crate::images::{ImageFiles, ImageRooms, Images};
+use crate::jobs::{JobRooms, Jobs};
 use crate::keys::KeyTerms;
 use crate::secrets::Cipher;
 use crate::store::{Store, Writer};
@@ -87,6 +88,14 @@ impl Fixture {
             tasks: TaskTracker::new(),
         });
         let images = images.await.unwrap();
+        let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await.unwrap();
+        let rooms = JobRooms {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            events: events.clone(),
+            cipher: cipher.clone(),
+            clock: clock.clone(),
+        };
         let state = AdminState {
             trail: Trail::new(store.clone(), events.clone(), clock.clone()),
             events,
@@ -101,7 +110,8 @@ impl Fixture {
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
-            accounts: AccountPool::load(store.clone(), writer, cipher, clock.clone()).await.unwrap(),
+            accounts,
+            jobs: Jobs::load(rooms, TaskTracker::new(), CancellationToken::new()).await.unwrap(),
             records: Records::new(store, clock.clone()),
             metrics: Metrics::new(),
             settings,

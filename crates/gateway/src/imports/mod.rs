@@ -1,0 +1,7 @@
+//! Accounts out of whatever people have: lines, cookie lines, tables, JSON of this and other gateways. Read and shown first
+//! ([`Previews`]), added by a job afterwards.
+
+mod parse;
+mod preview;
+
+pub(crate) use preview::{Preview, PreviewView, Previews};
