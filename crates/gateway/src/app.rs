@@ -105,6 +105,7 @@ impl Gateway {
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
         let upstream = upstream(&bootstrap, &stop.chat_tasks)?;
+        let events = Events::new(&clock);
         let images = Images::load(ImageRooms {
             settings: settings.clone(),
             store: store.clone(),
@@ -114,6 +115,7 @@ impl Gateway {
                 let accounts = accounts.clone();
                 std::sync::Arc::new(move |account_id| accounts.credential(account_id))
             },
+            events: events.clone(),
             clock: clock.clone(),
             tasks: stop.chat_tasks.clone(),
         })
@@ -129,7 +131,6 @@ impl Gateway {
             assets_url: bootstrap.assets_url.clone(),
             tasks: stop.chat_tasks.clone(),
         });
-        let events = Events::new(&clock);
         let trail = Trail::new(store.clone(), events.clone(), clock.clone());
         let api = ApiState {
             settings: settings.clone(),

@@ -55,6 +55,9 @@ impl Upkeep {
         // On its own, because a large log takes its time.
         let log = LogTrimming { settings: self.settings.clone(), store: self.store.clone(), clock: self.clock.clone() };
         let (stop, log_stop) = (stop.clone(), stop.clone());
+        // Once, and on its own, because there may be many files.
+        let (images, images_stop) = (self.images.clone(), stop.clone());
+        tasks.spawn(async move { images_stop.run_until_cancelled(Self::sweep_images(images)).await });
         tasks.spawn(async move { log_stop.run_until_cancelled(log.run()).await });
         tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
     }
@@ -65,7 +68,6 @@ impl Upkeep {
         let mut trim = every(TRIM);
         let mut changes = self.settings.subscribe();
         self.apply_log_settings();
-        self.sweep_images().await;
         loop {
             tokio::select! {
                 _ = look.tick() => {
@@ -124,8 +126,8 @@ impl Upkeep {
         }
     }
 
-    async fn sweep_images(&self) {
-        match self.images.sweep().await {
+    async fn sweep_images(images: Images) {
+        match images.sweep().await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "files of images that nobody knows are gone"),
             Err(error) => tracing::warn!(error = %error, "the image cache could not be looked through"),

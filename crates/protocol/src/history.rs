@@ -403,9 +403,45 @@ pub fn normalise_answer(text: &str) -> String {
     normalise(&without_links(&without_reasoning(text)))
 }
 
-/// The answer as it is shown to the model in a replay: its words without the reasoning.
+/// The answer as it is shown to the model in a replay: its words without the reasoning, and without addresses of this gateway.
 fn replayed_answer(text: &str) -> Cow<'_, str> {
-    without_reasoning(text)
+    match without_reasoning(text) {
+        Cow::Borrowed(text) => without_made_images(text),
+        Cow::Owned(text) => Cow::Owned(without_made_images(&text).into_owned()),
+    }
+}
+
+/// Puts words in the place of links to images that the model made here (`…/images/<32 hexadecimal digits>.…`).
+fn without_made_images(text: &str) -> Cow<'_, str> {
+    if !text.contains("/images/") {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("![") {
+        let link = &rest[start..];
+        let made = removable_link(link).map(|length| &link[..length]).filter(|link| is_made_image(link));
+        match made.and_then(|link| link[2..].split_once("](").map(|(title, _)| (link.len(), title))) {
+            Some((length, title)) => {
+                kept.push_str(&rest[..start]);
+                kept.push_str("[image you made: ");
+                kept.push_str(title);
+                kept.push(']');
+                rest = &rest[start + length..];
+            }
+            None => {
+                kept.push_str(&rest[..start + 2]);
+                rest = &rest[start + 2..];
+            }
+        }
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept)
+}
+
+fn is_made_image(link: &str) -> bool {
+    let name = link.rsplit_once("/images/").and_then(|(_, name)| name.split_once('.')).map(|(name, _)| name);
+    name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 const REASONING_TAGS: [(&str, &str); 6] = [
@@ -579,6 +615,20 @@ mod tests {
         assert_eq!(answer_hash(shown), answer_hash("Paris it is."));
         assert_eq!(normalise_answer("a[0][1](b) ![open"), "a[0][1](b) ![open");
         assert_eq!(normalise_answer("<think> never closed"), "<think> never closed");
+    }
+
+    #[test]
+    fn a_replay_names_made_images_and_not_where_they_are() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let answer = format!(
+            "Here: ![Red kite](https://nas.example:8000/images/{id}.jpg) and ![a](/images/{id}.png), \
+             ![other](https://h.example/images/1.png) ![open"
+        );
+        assert_eq!(
+            replayed_answer(&answer),
+            "Here: [image you made: Red kite] and [image you made: a], ![other](https://h.example/images/1.png) ![open"
+        );
+        assert_eq!(replayed_answer("<think>x</think>/images/ y"), "/images/ y");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use protocol::openai::Image;
 use protocol::translate::MadeImage;
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -18,10 +19,14 @@ use tokio_util::task::TaskTracker;
 
 use super::files::ImageFiles;
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::settings::{Settings, SettingsHandle};
 use crate::store::images::{ImageFilter, ImageRow, ImageTotals};
 use crate::store::{Store, StoreError};
 use crate::upstream::{Credential, Upstream};
+
+/// In front of ids where things of all kinds are named; links have them without.
+pub(crate) const ID_PREFIX: &str = "img_";
 
 /// The largest image that is fetched.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -54,6 +59,7 @@ pub(crate) struct ImageRooms {
     pub(crate) upstream: Upstream,
     pub(crate) files: ImageFiles,
     pub(crate) credentials: FindCredential,
+    pub(crate) events: Events,
     pub(crate) clock: Clock,
     /// Owns fetches that go on behind an answer.
     pub(crate) tasks: TaskTracker,
@@ -181,6 +187,7 @@ impl Images {
                         "an image could not be fetched; it is tried again when its link is followed"
                     );
                 }
+                images.tell(&json!({ "created": format!("{ID_PREFIX}{}", fetch.row.id) }));
             }));
         }
     }
@@ -316,6 +323,9 @@ impl Images {
     }
 
     async fn remove_files(&self, rows: &[ImageRow]) {
+        if rows.is_empty() {
+            return;
+        }
         let mut names = Vec::with_capacity(rows.len());
         for row in rows {
             self.under_way().remove(&row.id);
@@ -325,6 +335,12 @@ impl Images {
         if let Err(error) = self.shared.rooms.files.remove(names).await {
             tracing::warn!(error = %error, "the files of deleted images could not all be removed");
         }
+        self.tell(&json!({ "deleted": rows.len() }));
+    }
+
+    /// Tells consoles that the list is another one.
+    fn tell(&self, what: &Value) {
+        self.shared.rooms.events.publish("image.list_changed", "images", "", what);
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Fetch>>> {

@@ -6,4 +6,6 @@ mod made;
 
 pub(crate) use files::ImageFiles;
 pub(crate) use incoming::{ImageProblem, fetch_all, fetch_what_is_there};
-pub(crate) use made::{ImageError, ImageOrigin, ImageRooms, Images, PendingImages, Picture, extension_of, is_id};
+pub(crate) use made::{
+    ID_PREFIX, ImageError, ImageOrigin, ImageRooms, Images, PendingImages, Picture, extension_of, is_id,
+};

@@ -210,6 +210,22 @@ async fn what_became_of_an_image_is_said_in_words() {
 }
 
 #[tokio::test]
+async fn a_replay_does_not_tell_the_upstream_where_images_are_served() {
+    let rig = Rig::with_settings(&["anna", "bert"], json!({ "share_mode": "off" })).await;
+    for account in ["anna", "bert"] {
+        script(&rig, account, Scripted::image());
+    }
+    let (text, link) = image_link(&rig, false).await;
+    let owner = rig.last_question().account.unwrap();
+    script(&rig, &owner, Scripted::rate_limited(true));
+    let messages = json!([user("draw a red kite"), assistant(&text), user("in blue")]);
+    let reply = rig.talk(false).send(json!({ "messages": messages })).await.ok();
+    assert_eq!(reply.turn(), "replayed");
+    let asked = rig.last_question().body.to_string();
+    assert!(asked.contains("[image you made: ") && !asked.contains("/images/") && !asked.contains(&link), "{asked}");
+}
+
+#[tokio::test]
 async fn progress_shows_in_the_reasoning() {
     let rig = Rig::new(&["anna"]).await;
     script(&rig, "anna", Scripted::soft_stop_then_image());

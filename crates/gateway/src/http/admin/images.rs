@@ -14,13 +14,10 @@ use super::identifiers::ResourceId;
 use super::query::Parameters;
 use crate::admins::Change;
 use crate::clock::timestamp;
-use crate::images::{extension_of, is_id};
+use crate::images::{ID_PREFIX, extension_of, is_id};
 use crate::settings::WebAddress;
 use crate::store::images::{ImageFilter, ImageRow};
 use crate::upstream::LinkProbe;
-
-/// In front of ids here; links have them without.
-const PREFIX: &str = "img_";
 
 /// Images that would go next, as the usage shows them.
 const NEXT_TO_GO: i64 = 10;
@@ -323,8 +320,8 @@ fn warning(base_url: &str) -> Option<&'static str> {
 }
 
 async fn find(state: &AdminState, id: ResourceId) -> Result<ImageRow, AdminError> {
-    let id = id.of_kind(PREFIX)?;
-    let id = id.strip_prefix(PREFIX).filter(|id| is_id(id)).ok_or_else(not_found)?;
+    let id = id.of_kind(ID_PREFIX)?;
+    let id = id.strip_prefix(ID_PREFIX).filter(|id| is_id(id)).ok_or_else(not_found)?;
     state.images.show(id).await?.ok_or_else(not_found)
 }
 
@@ -343,7 +340,7 @@ fn link(row: &ImageRow, base_url: &str) -> Option<String> {
 impl ImageBody {
     fn of(row: ImageRow, base_url: &str) -> Self {
         Self {
-            id: format!("{PREFIX}{}", row.id),
+            id: format!("{ID_PREFIX}{}", row.id),
             path: path(&row),
             url: link(&row, base_url),
             request_id: row.request_id,

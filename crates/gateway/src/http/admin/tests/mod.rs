@@ -84,6 +84,7 @@ impl Fixture {
             upstream: upstream.clone(),
             files: ImageFiles::new(path.join("images")),
             credentials: std::sync::Arc::new(|_| None),
+            events: events.clone(),
             clock: clock.clone(),
             tasks: TaskTracker::new(),
         });
