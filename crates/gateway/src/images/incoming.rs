@@ -1,13 +1,20 @@
 //! Images of a question that are named by an address: fetched before the question goes upstream.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::openai::{Image, ImageLink, ImageSource, LARGEST_IMAGE};
+
+use tokio::time::Instant;
 
 use crate::settings::Settings;
 use crate::upstream::{Upstream, WebError};
 
 /// Fetched at the same time for one request.
 const AT_ONCE: usize = 4;
+
+/// For all images of earlier questions together: the account that waits for them is not to blame.
+const EARLIER_PATIENCE: Duration = Duration::from_secs(15);
 
 /// All images of one turn together; they are held in memory until they are uploaded.
 const ALL_TOGETHER: usize = 64 * 1024 * 1024;
@@ -73,13 +80,15 @@ pub(crate) async fn fetch_what_is_there(
     settings: &Settings,
 ) -> Vec<Option<Image>> {
     let left_out = sources.len().saturating_sub(most);
+    let until = Instant::now() + EARLIER_PATIENCE;
     let fetching = stream::iter(sources[left_out..].to_vec()).map(|source| async move {
-        match fetch(upstream, source, settings).await {
-            Ok(image) => Some(image),
-            Err(problem) => {
+        match tokio::time::timeout_at(until, fetch(upstream, source, settings)).await {
+            Ok(Ok(image)) => Some(image),
+            Ok(Err(problem)) => {
                 tracing::info!(error = %problem, "an image of an earlier message can no longer be fetched");
                 None
             }
+            Err(_) => None,
         }
     });
     let mut images = vec![None; left_out];
