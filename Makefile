@@ -34,7 +34,7 @@ generate: ## Writes what is generated and committed: the OpenAPI document and th
 	mv crates/gateway/openapi.json.new crates/gateway/openapi.json
 	cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm run --silent schema
 
-e2e: console ## The console in a real browser: the acceptance walk, axe on every page, budgets.
+e2e: console 
 	cd web && npm run --silent e2e
 
 contract: ## The OpenAPI document against the running service, by Schemathesis.

@@ -388,7 +388,9 @@ function Grid({
 		estimateSize: () => (isCards ? CARD : ROW),
 		overscan: 6,
 	});
-	useEffect(() => rows.measure(), [isCards]);
+	useEffect(() => {
+		rows.measure();
+	}, [isCards]);
 	const items = rows.getVirtualItems();
 	const from = items[0]?.index ?? 0;
 	const to = items.at(-1)?.index ?? 0;

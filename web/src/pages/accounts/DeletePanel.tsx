@@ -7,7 +7,7 @@ import { number, t } from "../../i18n";
 import { Panel } from "../../ui/Panel";
 import { Failed, Field, Skeleton } from "../../ui/parts";
 import { toast, toastError } from "../../ui/toasts";
-import { runJob, type Scope, startJob } from "./actions";
+import { type Scope, startJob, undoDeletion } from "./actions";
 import { stateWord } from "./state";
 
 /** From so many on the number has to be typed. */
@@ -33,7 +33,7 @@ export function DeletePanel({ scope, onClose, onDone }: { scope: Scope; onClose:
 				t("jobs.started"),
 				purge
 					? { label: t("shell.show"), run: () => navigate(`/jobs/${job.id}`) }
-					: { label: t("shell.undo"), run: () => void runJob(navigate, "accounts.restore", { job: job.id }) },
+					: { label: t("shell.undo"), run: () => void undoDeletion(navigate, job.id) },
 			);
 			onDone();
 			onClose();

@@ -40,6 +40,15 @@ export async function runJob(
 	}
 }
 
+/** Takes back a deletion: stops it if it still runs, then restores what it has deleted. */
+export async function undoDeletion(navigate: (path: string) => void, id: string) {
+	const path = { id, action: "cancel" as const };
+	// One that has ended cannot be cancelled, and need not be.
+	await api.post("/admin/api/v1/jobs/{id}/actions/{action}", { params: { path } }).catch(() => undefined);
+	await api.get("/admin/api/v1/jobs/{id}", { params: { path: { id }, query: { wait: 30 } } }).catch(() => undefined);
+	await runJob(navigate, "accounts.restore", { job: id });
+}
+
 export async function patchAccount(id: string, change: Record<string, unknown>) {
 	try {
 		return await api.patch("/admin/api/v1/accounts/{id}", { params: { path: { id } }, body: change as never });

@@ -10,6 +10,7 @@ import { Pill, type Tone } from "../../ui/Pill";
 import { Bar, duration, Empty, Failed, Head, Skeleton, Tabs } from "../../ui/parts";
 import { Ago } from "../../ui/Time";
 import { toastError } from "../../ui/toasts";
+import { runJob } from "../accounts/actions";
 
 const tones: Record<string, Tone> = {
 	running: "info",
@@ -194,6 +195,7 @@ function OneJob({ id }: { id: string }) {
 
 function Actions({ job, onDeleted }: { job: Job; onDeleted: () => void }) {
 	const act = useJobAction(job);
+	const [, navigate] = useLocation();
 	return (
 		<>
 			{job.pausable && (
@@ -206,6 +208,14 @@ function Actions({ job, onDeleted }: { job: Job; onDeleted: () => void }) {
 					{t("jobs.retry_failed", { n: job.progress.failed })}
 				</button>
 			)}
+			{job.finished_at &&
+				job.kind === "accounts.delete" &&
+				!(job.options as { purge?: boolean }).purge &&
+				job.progress.succeeded > 0 && (
+					<button type="button" className="btn" onClick={() => void runJob(navigate, "accounts.restore", { job: job.id })}>
+						{t("jobs.restore", { n: job.progress.succeeded })}
+					</button>
+				)}
 			{job.finished_at && (
 				<button
 					type="button"

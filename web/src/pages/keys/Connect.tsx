@@ -123,7 +123,9 @@ export function ConnectForm() {
 					<div key={index} className="mb-3">
 						{part.title && <div className="mb-1 text-xs text-ink-2">{t(part.title)}</div>}
 						<div className="box relative">
-							<pre className="overflow-x-auto p-3 pr-12 font-mono text-xs leading-5">{part.code}</pre>
+							<pre tabIndex={0} className="overflow-x-auto p-3 pr-12 font-mono text-xs leading-5">
+								{part.code}
+							</pre>
 							<div className="absolute top-2 right-2">
 								<Copy text={part.code} />
 							</div>

@@ -106,7 +106,9 @@ export default function Keys() {
 								<th className="px-3 text-right font-semibold">{t("keys.total")}</th>
 								<th className="px-3 font-semibold">{t("keys.limits")}</th>
 								<th className="px-3 font-semibold">{t("keys.last_used")}</th>
-								<th className="w-10" aria-label={t("shell.more")} />
+								<th className="w-10">
+									<span className="sr-only">{t("shell.more")}</span>
+								</th>
 							</tr>
 						</thead>
 						<tbody>

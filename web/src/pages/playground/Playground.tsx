@@ -109,7 +109,10 @@ export default function Playground() {
 		setTurns([...turns.slice(0, index), turn]);
 		void run(index, turn, turns.slice(0, index));
 	};
-	useEffect(() => end.current?.scrollIntoView({ block: "end" }), [current?.text.length, turns.length]);
+	useEffect(() => {
+		// Newer browsers answer a promise here, which is no clean-up.
+		end.current?.scrollIntoView({ block: "end" });
+	}, [current?.text.length, turns.length]);
 	const attach = async (files: Iterable<File>) => {
 		const read = [...files]
 			.filter((file) => file.type.startsWith("image/"))
