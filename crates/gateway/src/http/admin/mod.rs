@@ -24,7 +24,6 @@ mod imports;
 mod jobs;
 mod keys;
 mod live;
-mod page;
 mod password;
 mod playground;
 mod query;
@@ -68,7 +67,6 @@ use caller::Caller;
 pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
 pub(crate) use compat::router as compatible_router;
 pub(crate) use live::tell_consoles;
-pub(crate) use page::page;
 pub(crate) use settings::{settings_change, settings_event};
 
 /// What the endpoints work with.
