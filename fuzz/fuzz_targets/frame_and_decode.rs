@@ -21,8 +21,12 @@ fuzz_target!(|stream: &[u8]| {
 
 fn answer(pieces: [&[u8]; 2]) -> (String, String, Ending) {
     let mut splitter = FrameSplitter::new(FRAME_LIMIT_BYTES);
-    let options =
-        RenderOptions { show_thinking: true, show_search: true, assets_url: "https://assets.test".to_owned() };
+    let options = RenderOptions {
+        show_thinking: true,
+        show_search: true,
+        assets_url: "https://assets.test".to_owned(),
+        image_links: None,
+    };
     let mut translator = Translator::new(options);
     let (mut text, mut reasoning) = (String::new(), String::new());
     let mut out = |event: ChatEvent<'_>| match event {

@@ -58,8 +58,12 @@ fn answer<'m>(messages: impl IntoIterator<Item = &'m str>, parent: Option<Parent
     let id = || "id".to_owned();
     let ids = SessionIds { init_event: id(), message_event: id(), response_event: id(), client_message: id() };
     let mut session = Session::new(&turn, ids);
-    let options =
-        RenderOptions { show_thinking: true, show_search: true, assets_url: "https://assets.test".to_owned() };
+    let options = RenderOptions {
+        show_thinking: true,
+        show_search: true,
+        assets_url: "https://assets.test".to_owned(),
+        image_links: None,
+    };
     let mut translator = Translator::new(options);
     let (mut text, mut reasoning, mut sent) = (String::new(), String::new(), 0);
     let mut out = |event: ChatEvent<'_>| match event {

@@ -1,10 +1,13 @@
 """The official OpenAI SDK for Python against a running demo."""
 
+import base64
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import unittest
 import urllib.request
 
@@ -107,6 +110,123 @@ def script(reply):
             {"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request).read()
+
+
+def upstream(path):
+    with urllib.request.urlopen(f"{os.environ['UPSTREAM_URL']}/__simulator{path}") as answer:
+        return json.load(answer)
+
+
+class Admin:
+    """The admin API of the demo."""
+
+    def __init__(self):
+        self.base = BASE_URL.removesuffix("/v1") + "/admin/api/v1"
+        self.cookie = None
+        self.cookie = self.call("POST", "/session", {"username": "admin", "password": "admin"}, whole=True)
+
+    def call(self, method, path, body=None, whole=False):
+        headers = {"Content-Type": "application/json", "X-Requested-With": "console", "If-Match": "*"}
+        if self.cookie:
+            headers["Cookie"] = self.cookie
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data, headers, method=method)
+        with urllib.request.urlopen(request) as answer:
+            if whole:
+                return answer.headers["Set-Cookie"].split(";")[0]
+            text = answer.read()
+            return json.loads(text) if text else None
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
+GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+
+
+class Pictures(http.server.BaseHTTPRequestHandler):
+    """A web server with one picture; what it says of its type is wrong."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(len(GIF)))
+        self.end_headers()
+        self.wfile.write(GIF)
+
+    def log_message(self, *_):
+        pass
+
+
+class Images(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.admin = Admin()
+        cls.web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+        threading.Thread(target=cls.web.serve_forever, daemon=True).start()
+        cls.url = f"http://127.0.0.1:{cls.web.server_port}/picture?signature=1"
+        # Addresses of this machine are refused unless the operator allows them.
+        cls.admin.call("PATCH", "/settings", {"image_url_allow": ["127.0.0.1"]})
+
+    @classmethod
+    def tearDownClass(cls):
+        script({"name": "default"})
+        cls.web.shutdown()
+        cls.admin.call("PATCH", "/settings", {"image_url_allow": []})
+
+    def shown(self, text, url):
+        return {
+            "role": "user",
+            "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}],
+        }
+
+    def ask(self, messages):
+        raw = client().chat.completions.with_raw_response.create(model="grok-4.2", messages=messages)
+        return raw.parse().choices[0].message.content, raw.headers
+
+    def uploaded(self):
+        newest = upstream("/uploads")[-1]
+        return newest["account"], newest["content_type"], base64.b64decode(newest["content"])
+
+    def load(self, answer):
+        link = re.search(r"!\[[^]]*\]\((http[^)]*/images/[^)]*)\)", answer).group(1)
+        with urllib.request.urlopen(link) as picture:
+            self.assertEqual(picture.headers["Content-Type"], "image/jpeg")
+            self.assertEqual(picture.read()[:3], b"\xff\xd8\xff")
+        return link
+
+    def test_a_picture_by_data_uri_and_by_url_arrives_as_it_is(self):
+        data_uri = "data:image/png;base64," + base64.b64encode(PNG).decode()
+        self.ask([self.shown("what is this?", data_uri)])
+        self.assertEqual(self.uploaded()[1:], ("image/png", PNG))
+        self.ask([self.shown("what is this?", self.url)])
+        self.assertEqual(self.uploaded()[1:], ("image/gif", GIF))
+
+    def test_a_private_address_is_a_bad_request_that_names_the_part(self):
+        for url in ["http://169.254.169.254/latest/meta-data/", "http://[::1]/", "http://10.0.0.1/a.png"]:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                self.ask([user("hi"), self.shown("what is this?", url)])
+            self.assertEqual(caught.exception.code, "invalid_image_url")
+            self.assertEqual(caught.exception.param, "messages[1].content[1].image_url.url")
+
+    def test_pictures_in_both_directions_after_the_account_has_changed(self):
+        script({"name": "image"})
+        first = self.shown("draw this as a kite", self.url)
+        answer, headers = self.ask([first])
+        owner = self.uploaded()[0]
+        link = self.load(answer)
+        account = self.admin.call("GET", f"/images?request_id={headers['x-request-id']}")["items"][0]["account_id"]
+        self.admin.call("PATCH", f"/accounts/{account}", {"enabled": False})
+        try:
+            second, headers = self.ask([first, {"role": "assistant", "content": answer}, self.shown("and this", self.url)])
+            self.assertIn(headers["x-grok2api-turn"], ["moved", "replayed"])
+            other, kind, content = self.uploaded()
+            self.assertNotEqual(other, owner)
+            self.assertEqual((kind, content), ("image/gif", GIF))
+            self.assertNotEqual(self.load(second), link)
+            self.load(answer)
+        finally:
+            self.admin.call("PATCH", f"/accounts/{account}", {"enabled": True})
 
 
 class UpstreamErrors(unittest.TestCase):

@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::http::admin::{self, AdminState};
 use crate::http::console;
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
+use crate::images::{ImageFiles, ImageRooms, Images};
 use crate::jobs::{JobRooms, Jobs};
 use crate::keys::ApiKeys;
 use crate::secrets::{Cipher, SecretError};
@@ -105,6 +106,21 @@ impl Gateway {
         let exit = ExitBreaker::new(clock.clone());
         let metrics = Metrics::new();
         let upstream = upstream(&bootstrap, &stop.chat_tasks)?;
+        let events = Events::new(&clock);
+        let images = Images::load(ImageRooms {
+            settings: settings.clone(),
+            store: store.clone(),
+            upstream: upstream.clone(),
+            files: ImageFiles::new(directory.images()),
+            credentials: {
+                let accounts = accounts.clone();
+                std::sync::Arc::new(move |account_id| accounts.credential(account_id))
+            },
+            events: events.clone(),
+            clock: clock.clone(),
+            tasks: stop.chat_tasks.clone(),
+        })
+        .await?;
         let chat = ChatService::new(ChatRooms {
             settings: settings.clone(),
             accounts: accounts.clone(),
@@ -112,10 +128,10 @@ impl Gateway {
             upstream: upstream.clone(),
             exit: exit.clone(),
             drift: DriftLog::new(writer.clone(), metrics.clone(), clock.clone()),
+            images: images.clone(),
             assets_url: bootstrap.assets_url.clone(),
             tasks: stop.chat_tasks.clone(),
         });
-        let events = Events::new(&clock);
         let trail = Trail::new(store.clone(), events.clone(), clock.clone());
         let api = ApiState {
             settings: settings.clone(),
@@ -123,6 +139,7 @@ impl Gateway {
             admins: admins.clone(),
             accounts: accounts.clone(),
             chat: chat.clone(),
+            images: images.clone(),
             recorder: Recorder::new(writer.clone(), metrics.clone(), clock.clone()),
             metrics: metrics.clone(),
             store: store.clone(),
@@ -163,6 +180,7 @@ impl Gateway {
             accounts,
             conversations,
             chat,
+            images,
             jobs,
             logging: logging.clone(),
             metrics,
@@ -271,6 +289,9 @@ impl Gateway {
         if let Err(error) = api.keys.flush_usage().await {
             tracing::warn!(error = %error, "when the keys were last used could not be stored");
         }
+        if let Err(error) = api.images.store_visits().await {
+            tracing::warn!(error = %error, "how often images were seen could not be stored");
+        }
         if let Err(error) = api.admins.flush().await {
             tracing::warn!(error = %error, "when the console's sessions were last used could not be stored");
         }
@@ -310,7 +331,11 @@ fn upstream(bootstrap: &Bootstrap, tasks: &TaskTracker) -> Result<Upstream, Star
             StartError::Component(format!("--upstream-ca: {} cannot be read: {error}", path.display()))
         })?),
     };
-    let options = UpstreamOptions { base_url: bootstrap.upstream_url.clone(), additional_ca };
+    let options = UpstreamOptions {
+        base_url: bootstrap.upstream_url.clone(),
+        assets_url: bootstrap.assets_url.clone(),
+        additional_ca,
+    };
     Upstream::new(options, tasks.clone()).map_err(StartError::Component)
 }
 
@@ -338,6 +363,7 @@ fn admin_state(
         conversations,
         chat: api.chat.clone(),
         recorder: api.recorder.clone(),
+        images: api.images.clone(),
         jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),

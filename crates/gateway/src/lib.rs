@@ -23,6 +23,7 @@ mod import;
 mod imports;
 mod jobs;
 
+mod images;
 mod keys;
 mod limits;
 mod secrets;

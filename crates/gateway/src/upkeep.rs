@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::conversations::{Conversations, Limits};
 use crate::events::Events;
 use crate::http::admin::{settings_change, settings_event};
+use crate::images::Images;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{FILE, SettingsHandle, SettingsHistory};
@@ -41,6 +42,7 @@ pub(crate) struct Upkeep {
     pub(crate) accounts: AccountPool,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
+    pub(crate) images: Images,
     pub(crate) jobs: Jobs,
     pub(crate) logging: Option<Logging>,
     pub(crate) metrics: Metrics,
@@ -53,6 +55,9 @@ impl Upkeep {
         // On its own, because a large log takes its time.
         let log = LogTrimming { settings: self.settings.clone(), store: self.store.clone(), clock: self.clock.clone() };
         let (stop, log_stop) = (stop.clone(), stop.clone());
+        // Once, and on its own, because there may be many files.
+        let (images, images_stop) = (self.images.clone(), stop.clone());
+        tasks.spawn(async move { images_stop.run_until_cancelled(Self::sweep_images(images)).await });
         tasks.spawn(async move { log_stop.run_until_cancelled(log.run()).await });
         tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
     }
@@ -81,6 +86,7 @@ impl Upkeep {
 
     async fn settings_changed(&self, version: &str) {
         self.apply_log_settings();
+        self.trim_images().await;
         self.events.publish("settings", "settings", "", &settings_event(version));
         match self.history.notice().await {
             Ok(changes) if changes.is_empty() => {}
@@ -112,8 +118,27 @@ impl Upkeep {
         if let Err(error) = self.keys.flush_usage().await {
             tracing::warn!(error = %error, "when the keys were last used could not be stored");
         }
+        if let Err(error) = self.images.store_visits().await {
+            tracing::warn!(error = %error, "how often images were seen could not be stored");
+        }
         if let Err(error) = self.admins.flush().await {
             tracing::warn!(error = %error, "when the console's sessions were last used could not be stored");
+        }
+    }
+
+    async fn sweep_images(images: Images) {
+        match images.sweep().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "files of images that nobody knows are gone"),
+            Err(error) => tracing::warn!(error = %error, "the image cache could not be looked through"),
+        }
+    }
+
+    async fn trim_images(&self) {
+        match self.images.trim().await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "the oldest images are gone"),
+            Err(error) => tracing::warn!(error = %error, "the image cache could not be trimmed"),
         }
     }
 
@@ -125,6 +150,7 @@ impl Upkeep {
             Ok(count) => tracing::info!(count, "conversations that were too old or too many are gone"),
             Err(error) => tracing::warn!(error = %error, "conversations could not be trimmed"),
         }
+        self.trim_images().await;
         match self.accounts.empty_bin().await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "accounts that were deleted a week ago are gone for good"),

@@ -11,7 +11,7 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::openai::{Image, Message, Role};
+use crate::openai::{ImageSource, Message, Role};
 
 pub use difference::Difference;
 
@@ -26,6 +26,9 @@ pub const TELLING_ANSWER_CHARACTERS: usize = 32;
 
 /// Sent when a client asks to go on with an unfinished answer (its history ends with the assistant's message).
 pub const CONTINUE_MESSAGE: &str = "Continue exactly where your last message ended, without repeating it.";
+
+/// Sent with images that come without a word: the upstream answers messages.
+pub const SHOW_MESSAGE: &str = "Look at the attached image.";
 
 /// 128 bits of SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +96,7 @@ pub struct UserSide {
     /// The words as they go to the model.
     pub text: String,
     /// The images that came with them.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageSource>,
     /// Hash of the normalised words and of the images.
     pub hash: Hash,
     /// Hashes of its lines, for the question that was wrapped when asked and comes back bare.
@@ -101,7 +104,7 @@ pub struct UserSide {
 }
 
 impl UserSide {
-    fn new(text: String, images: Vec<Image>) -> Self {
+    fn new(text: String, images: Vec<ImageSource>) -> Self {
         let normal = normalise(&text);
         let mut hash = Hash::of(&[b"user", normal.as_bytes()]);
         let mut lines = Lines::of(&normal);
@@ -258,16 +261,23 @@ impl History {
         Some(hash)
     }
 
-    /// The whole history as one labelled message, for an upstream conversation that starts anew.
+    /// The whole history as one labelled message, for an upstream conversation that starts anew. `attached`: how many of each
+    /// user side's images go along; the others are told of.
     #[must_use]
-    pub fn replay(&self) -> String {
+    pub fn replay(&self, attached: &[usize]) -> String {
         let mut text = String::from("This is our conversation so far. Go on from it; do not repeat or summarise it.\n");
-        for pair in &self.pairs {
+        for (index, pair) in self.pairs.iter().enumerate() {
             if let Some(user) = &pair.user {
                 text.push_str("\n[User]\n");
                 text.push_str(user.text.trim());
-                if !user.images.is_empty() {
+                let attached = attached.get(index).copied().unwrap_or(0);
+                if attached > 0 {
                     text.push_str("\n[with attached images]");
+                }
+                match user.images.len().saturating_sub(attached) {
+                    0 => {}
+                    1 => text.push_str("\n[with an image that is no longer attached]"),
+                    missing => text.push_str(&format!("\n[with {missing} images that are no longer attached]")),
                 }
                 text.push('\n');
             }
@@ -313,7 +323,7 @@ struct Reader {
     system: Vec<String>,
     pairs: Vec<Pair>,
     user: Vec<String>,
-    images: Vec<Image>,
+    images: Vec<ImageSource>,
     user_system: Vec<String>,
     answer: Option<String>,
 }
@@ -397,9 +407,45 @@ pub fn normalise_answer(text: &str) -> String {
     normalise(&without_links(&without_reasoning(text)))
 }
 
-/// The answer as it is shown to the model in a replay: its words without the reasoning.
+/// The answer as it is shown to the model in a replay: its words without the reasoning, and without addresses of this gateway.
 fn replayed_answer(text: &str) -> Cow<'_, str> {
-    without_reasoning(text)
+    match without_reasoning(text) {
+        Cow::Borrowed(text) => without_made_images(text),
+        Cow::Owned(text) => Cow::Owned(without_made_images(&text).into_owned()),
+    }
+}
+
+/// Puts words in the place of links to images that the model made here (`…/images/<32 hexadecimal digits>.…`).
+fn without_made_images(text: &str) -> Cow<'_, str> {
+    if !text.contains("/images/") {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("![") {
+        let link = &rest[start..];
+        let made = removable_link(link).map(|length| &link[..length]).filter(|link| is_made_image(link));
+        match made.and_then(|link| link[2..].split_once("](").map(|(title, _)| (link.len(), title))) {
+            Some((length, title)) => {
+                kept.push_str(&rest[..start]);
+                kept.push_str("[image you made: ");
+                kept.push_str(title);
+                kept.push(']');
+                rest = &rest[start + length..];
+            }
+            None => {
+                kept.push_str(&rest[..start + 2]);
+                rest = &rest[start + 2..];
+            }
+        }
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept)
+}
+
+fn is_made_image(link: &str) -> bool {
+    let name = link.rsplit_once("/images/").and_then(|(_, name)| name.split_once('.')).map(|(name, _)| name);
+    name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 const REASONING_TAGS: [(&str, &str); 6] = [
@@ -573,6 +619,20 @@ mod tests {
         assert_eq!(answer_hash(shown), answer_hash("Paris it is."));
         assert_eq!(normalise_answer("a[0][1](b) ![open"), "a[0][1](b) ![open");
         assert_eq!(normalise_answer("<think> never closed"), "<think> never closed");
+    }
+
+    #[test]
+    fn a_replay_names_made_images_and_not_where_they_are() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let answer = format!(
+            "Here: ![Red kite](https://nas.example:8000/images/{id}.jpg) and ![a](/images/{id}.png), \
+             ![other](https://h.example/images/1.png) ![open"
+        );
+        assert_eq!(
+            replayed_answer(&answer),
+            "Here: [image you made: Red kite] and [image you made: a], ![other](https://h.example/images/1.png) ![open"
+        );
+        assert_eq!(replayed_answer("<think>x</think>/images/ y"), "/images/ y");
     }
 
     #[test]

@@ -28,3 +28,4 @@ pub use script::{
     Script, Separator, Severity, Step, Thinking, ThinkingKind, ToolCall, ToolResult, TurnEnd, When,
 };
 pub use simulator::{Options, Simulator};
+pub use state::UploadedFile;

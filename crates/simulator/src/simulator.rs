@@ -143,6 +143,32 @@ impl Simulator {
         self.shared.switches.set_rest_chat(exists);
     }
 
+    /// Which of the two upload routes exist. Without one it is answered 404.
+    pub fn set_upload_routes(&self, first: bool, direct: bool) {
+        let faults = &mut self.shared.state().file_faults;
+        (faults.no_upload, faults.no_direct_upload) = (!first, !direct);
+    }
+
+    /// Answers the next upload, by either route, with this.
+    pub fn refuse_upload(&self, status: u16, body: &str) {
+        self.shared.state().file_faults.refusals.push_back((status, body.to_owned()));
+    }
+
+    /// Answers every file of the assets host with this status; `None`: as it should be.
+    pub fn set_assets_status(&self, status: Option<u16>) {
+        self.shared.state().file_faults.assets_status = status;
+    }
+
+    /// Lets every file of the assets host be waited for.
+    pub fn set_assets_wait(&self, wait: std::time::Duration) {
+        self.shared.state().file_faults.assets_wait = wait;
+    }
+
+    /// The files that accounts were given, in order.
+    pub fn uploads(&self) -> Vec<crate::UploadedFile> {
+        self.shared.state().uploads.clone()
+    }
+
     /// Stops listening and breaks all connections.
     pub async fn shutdown(&self) {
         self.server.stop.send_replace(true);

@@ -1,12 +1,12 @@
 //! What the simulator remembers: accounts, conversation trees, share links, files, calls.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use serde_json::Value;
@@ -77,10 +77,41 @@ pub(crate) struct State {
     pub assets: HashMap<String, Asset>,
     /// Owner of each uploaded file id.
     pub file_owners: HashMap<String, String>,
+    /// Every upload that was taken, in order.
+    pub uploads: Vec<UploadedFile>,
+    pub file_faults: FileFaults,
     pub calls: Vec<Call>,
     pub counts: BTreeMap<&'static str, u64>,
     pub transports: BTreeMap<&'static str, u64>,
     pub violations: Vec<Violation>,
+}
+
+/// A file that an account was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadedFile {
+    /// The id that chats name it by.
+    pub id: String,
+    /// The account's `sso`.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// Its content type as it was told.
+    pub content_type: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// What is wrong with uploads and the assets host.
+#[derive(Default)]
+pub(crate) struct FileFaults {
+    pub no_upload: bool,
+    pub no_direct_upload: bool,
+    /// Statuses and bodies of the next uploads.
+    pub refusals: VecDeque<(u16, String)>,
+    /// The status with which every file is answered.
+    pub assets_status: Option<u16>,
+    /// How long every file is waited for.
+    pub assets_wait: Duration,
 }
 
 pub(crate) struct ShareLink {

@@ -315,6 +315,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest first. */
+        get: operations["images_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/v1/images/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the images take up, and which would go next. */
+        get: operations["images_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/v1/images/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The image. */
+        get: operations["images_show"];
+        put?: never;
+        post?: never;
+        /** The image goes from here; links to it are dead. */
+        delete: operations["images_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/v1/images/{id}/actions/test_link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Follows the public link as somebody outside would. */
+        post: operations["images_test_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/v1/imports/preview": {
         parameters: {
             query?: never;
@@ -1453,6 +1522,60 @@ export interface components {
         HistoryList: {
             items: components["schemas"]["HistoryBody"][];
         };
+        /** @description One image. */
+        ImageBody: {
+            account_id: string;
+            /**
+             * Format: int64
+             * @description Size of what is kept; 0 when nothing is, and the image is fetched again when it is asked for.
+             */
+            bytes: number;
+            created_at: string;
+            /**
+             * Format: int64
+             * @description How often it was shown.
+             */
+            hits: number;
+            id: string;
+            key_id?: string | null;
+            /** @description `image/png`, …; `null` until it is known. */
+            media_type?: string | null;
+            model?: string | null;
+            /** @description Path of the link on this gateway. */
+            path: string;
+            request_id: string;
+            /** @description The whole link; `null` while `base_url` is not set, for then it is the client's address that stands in front. */
+            url?: string | null;
+        };
+        /** @description A window of the images. */
+        ImageList: {
+            items: components["schemas"]["ImageBody"][];
+            /**
+             * Format: int64
+             * @description How many match.
+             */
+            total: number;
+        };
+        /** @description What the images take up. */
+        ImageUsage: {
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            count: number;
+            /**
+             * Format: int64
+             * @description Those whose bytes are kept here.
+             */
+            kept: number;
+            /**
+             * Format: int64
+             * @description The setting `max_image_cache_mb`, in bytes.
+             */
+            limit_bytes: number;
+            /** @description Those that go first when room is needed. */
+            next_to_go: components["schemas"]["ImageBody"][];
+            oldest_at?: string | null;
+        };
         /** @description Things of a job, in order. */
         JobItemPage: {
             items: components["schemas"]["JobItemView"][];
@@ -1625,6 +1748,23 @@ export interface components {
             receipt?: string | null;
             /** @description `response_id`, `conversation_id`, `chain`, `answer`, `window`, `imported`, `none`. */
             recognised?: string | null;
+        };
+        /** @description Where the link of an image leads. */
+        LinkTest: {
+            bytes?: number | null;
+            content_type?: string | null;
+            /** Format: int64 */
+            latency_ms?: number | null;
+            /** @description What is wrong, in words; `null` when nothing is. */
+            message?: string | null;
+            ok: boolean;
+            /** @description `this_image`, `another_image`, `no_image`, `refused`, `redirected`, `unreachable`. */
+            outcome: string;
+            /** Format: int32 */
+            status?: number | null;
+            url: string;
+            /** @description `loopback`: only this machine reaches it; `private`: only its network does. */
+            warnings: string[];
         };
         /** @description A list of messages as a client would send it. */
         MatchRequest: {
@@ -2013,6 +2153,8 @@ export interface components {
             exit_breaker_window?: number | null;
             /** @description Failures in a row before an account rests */
             failures_before_cooldown?: number | null;
+            /** @description Private networks from which image_url may be fetched; the public internet always may */
+            image_url_allow?: string[] | null;
             /** @description Silence after which the client is sent a keep-alive comment */
             keep_alive_interval?: number | null;
             /**
@@ -2030,6 +2172,8 @@ export interface components {
             max_conversations_per_token?: number | null;
             /** @description Image cache on disk */
             max_image_cache_mb?: number | null;
+            /** @description Images that go along with one message */
+            max_images?: number | null;
             /** @description Entries of the request log */
             max_log_entries?: number | null;
             /** @description Size of one log file */
@@ -2102,6 +2246,8 @@ export interface components {
             exit_breaker_window: number;
             /** @description Failures in a row before an account rests */
             failures_before_cooldown: number;
+            /** @description Private networks from which image_url may be fetched; the public internet always may */
+            image_url_allow: string[];
             /** @description Silence after which the client is sent a keep-alive comment */
             keep_alive_interval: number;
             /**
@@ -2119,6 +2265,8 @@ export interface components {
             max_conversations_per_token: number;
             /** @description Image cache on disk */
             max_image_cache_mb: number;
+            /** @description Images that go along with one message */
+            max_images: number;
             /** @description Entries of the request log */
             max_log_entries: number;
             /** @description Size of one log file */
@@ -3236,7 +3384,7 @@ export interface operations {
     events_stream: {
         parameters: {
             query?: {
-                /** @description Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`, `jobs`, `job:ID`; all unless given. */
+                /** @description Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`, `jobs`, `job:ID`, `images`; all unless given. */
                 topics?: string;
             };
             header?: {
@@ -3303,6 +3451,161 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["NotJson"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    images_list: {
+        parameters: {
+            query?: {
+                /** @description Only those of this key. */
+                key?: string;
+                /** @description Only those that this account made. */
+                account?: string;
+                /** @description Only those of this model, as clients name it. */
+                model?: string;
+                /** @description Only those of this media type. */
+                type?: string;
+                /** @description Only those of this request. */
+                request_id?: string;
+                /** @description Only those made at this time or later. */
+                from?: string;
+                /** @description Only those made before this time. */
+                until?: string;
+                /** @description Items to skip. */
+                offset?: number;
+                /** @description Items of the answer; 50 unless given. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A window of the images that match, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    images_usage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the images take up, and which would go next. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageUsage"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    images_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The image.
+                 * @example img_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The image. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageBody"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    images_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The image.
+                 * @example img_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The image is deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    images_test_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The image.
+                 * @example img_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where the link leads, and what is wrong with it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkTest"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["RateLimited"];
         };
     };

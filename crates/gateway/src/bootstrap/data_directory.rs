@@ -32,6 +32,11 @@ impl DataDirectory {
         self.path.join("logs")
     }
 
+    /// Where images that the model made are kept.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.path.join("images")
+    }
+
     /// The hash of the claim code, while there is one.
     pub(crate) fn claim_file(&self) -> PathBuf {
         self.path.join("claim.hash")

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use protocol::openai::Usage;
-use protocol::translate::ChatEvent;
+use protocol::translate::{ChatEvent, MadeImage};
 use tokio::task::JoinHandle;
 
 use super::background;
@@ -20,6 +20,7 @@ use super::{ChatError, Receipt, Shared};
 use crate::accounts::{Lease, Settlement};
 use crate::audit::{RequestEnding, RequestRecord};
 use crate::conversations::{Finished, Plan};
+use crate::images::{ImageOrigin, PendingImages};
 use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::store::conversations::Place;
@@ -71,6 +72,7 @@ pub(crate) struct Answer {
     parent_conversation: Option<String>,
     moved: Vec<(String, Place)>,
     pending: Vec<OwnedEvent>,
+    images: PendingImages,
     told: bool,
     state: State,
     lease: Option<Lease>,
@@ -94,7 +96,9 @@ impl Answer {
     pub(super) fn new(shared: Arc<Shared>, started: Started, record: RequestRecord) -> Self {
         let Started { plan, lease, opened, settings } = started;
         let open = record.metrics().open_stream();
-        Self {
+        let mut stream = opened.begun.stream;
+        let made = stream.take_made_images();
+        let mut answer = Self {
             shared,
             plan: Arc::new(plan),
             settings,
@@ -102,16 +106,15 @@ impl Answer {
             parent_conversation: opened.binding.parent.map(|(conversation, _)| conversation),
             moved: opened.binding.moved,
             pending: opened.begun.events,
+            images: PendingImages::default(),
             told: false,
-            state: if opened.begun.complete {
-                State::Complete(opened.begun.stream)
-            } else {
-                State::Streaming(opened.begun.stream)
-            },
+            state: if opened.begun.complete { State::Complete(stream) } else { State::Streaming(stream) },
             lease: Some(lease),
             record,
             _open: open,
-        }
+        };
+        answer.keep_images(made);
+        answer
     }
 
     pub(crate) fn receipt(&self) -> Receipt {
@@ -170,6 +173,7 @@ impl Answer {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Streaming(mut stream) => {
                     let pulled = stream.poll_events(context, out);
+                    self.keep_images(stream.take_made_images());
                     match pulled {
                         Poll::Pending => {
                             self.state = State::Streaming(stream);
@@ -205,6 +209,19 @@ impl Answer {
         }
     }
 
+    /// Has the images fetched that the answer shows. Nothing waits for them before its end.
+    fn keep_images(&mut self, made: Option<Vec<MadeImage>>) {
+        let (Some(made), Some(lease)) = (made, &self.lease) else { return };
+        let row = &self.record.row;
+        let origin = ImageOrigin {
+            account_id: lease.account_id().to_string(),
+            key_id: row.key_id.clone(),
+            request_id: row.request_id.clone(),
+            model: row.model.clone(),
+        };
+        self.shared.images.keep(&origin, made, &mut self.images);
+    }
+
     /// The answer is complete: the account has done its part, the turn goes to the disk.
     fn complete(&mut self, stream: &EventStream) {
         if let Some(lease) = self.lease.take() {
@@ -227,11 +244,14 @@ impl Answer {
             let (shared, plan) = (Arc::clone(&self.shared), Arc::clone(&self.plan));
             let moved = std::mem::take(&mut self.moved);
             let request = Some(self.record.row_of_complete());
+            let images = std::mem::take(&mut self.images);
             let commit = async move {
                 let finished =
                     Finished { visible: &visible, place: place.clone(), title: title.as_deref(), moved, request };
                 shared.conversations.commit(&plan, finished).await?;
                 background::after_commit(&shared, &plan, place);
+                // Whoever sees the end can follow its links.
+                images.settled().await;
                 Ok(())
             };
             self.state = State::Committing(self.shared.tasks.spawn(commit));

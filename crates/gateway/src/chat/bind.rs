@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::openai::Image;
 use protocol::rest;
 
+use super::pictures::Pictures;
 use super::{ChatError, Receipt, Shared};
 use crate::conversations::Plan;
 use crate::settings::{Settings, ShareMode};
@@ -28,14 +29,14 @@ pub(super) struct Binding {
 /// Binds `plan` to an account. `start_over`: the upstream no longer has the conversation.
 pub(super) async fn bind(
     shared: &Shared,
-    plan: &Plan,
+    (plan, pictures): (&Plan, &Pictures),
     credential: &Credential,
     settings: &Settings,
     start_over: bool,
 ) -> Result<Binding, ChatError> {
     let Some(parent) = &plan.parent else {
         let reason = if plan.history.pairs.is_empty() { "no_history" } else { "not_recognised" };
-        return Ok(open(plan, reason));
+        return Ok(open(shared, (plan, pictures), settings, reason).await);
     };
     let mut reason = "conversation_gone";
     if !start_over {
@@ -45,12 +46,15 @@ pub(super) async fn bind(
             } else {
                 (Receipt::Native, "owner_serves")
             };
-            return Ok(go_on(plan, (receipt, reason), &parent.place, Vec::new()));
+            return Ok(go_on((plan, pictures), (receipt, reason), &parent.place, Vec::new()));
         }
         reason = "sharing_is_off";
         if settings.share_mode != ShareMode::Off {
             match carry_over(shared, &plan.upstream_path(), parent, credential, settings).await {
-                Ok((place, moved)) => return Ok(go_on(plan, (Receipt::Moved, "owner_cannot_serve"), &place, moved)),
+                Ok((place, moved)) => {
+                    let way = (Receipt::Moved, "owner_cannot_serve");
+                    return Ok(go_on((plan, pictures), way, &place, moved));
+                }
                 Err(error) => {
                     reason = "not_carried_over";
                     tracing::warn!(
@@ -64,7 +68,11 @@ pub(super) async fn bind(
             }
         }
     }
-    if plan.can_replay() { Ok(open(plan, reason)) } else { Err(ChatError::ConversationUnavailable) }
+    if plan.can_replay() {
+        Ok(open(shared, (plan, pictures), settings, reason).await)
+    } else {
+        Err(ChatError::ConversationUnavailable)
+    }
 }
 
 /// Whether the upstream still shows the conversation to its account.
@@ -79,20 +87,19 @@ pub(super) async fn is_still_there(
     nodes.is_ok_and(|nodes| nodes.nodes.iter().any(|node| node.id == place.upstream_response_id))
 }
 
-fn open(plan: &Plan, reason: &'static str) -> Binding {
+async fn open(
+    shared: &Shared,
+    (plan, pictures): (&Plan, &Pictures),
+    settings: &Settings,
+    reason: &'static str,
+) -> Binding {
+    let (images, attached) = pictures.all(shared, plan, settings).await;
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
-    Binding {
-        receipt,
-        reason,
-        message: plan.opening_message(),
-        images: plan.opening_images(),
-        parent: None,
-        moved: Vec::new(),
-    }
+    Binding { receipt, reason, message: plan.opening_message(attached), images, parent: None, moved: Vec::new() }
 }
 
 fn go_on(
-    plan: &Plan,
+    (plan, pictures): (&Plan, &Pictures),
     (receipt, reason): (Receipt, &'static str),
     place: &Place,
     moved: Vec<(String, Place)>,
@@ -102,7 +109,7 @@ fn go_on(
         receipt,
         reason,
         message: plan.continuing_message(),
-        images: plan.continuing_images(),
+        images: pictures.asked(),
         parent: Some(parent),
         moved,
     }

@@ -2,6 +2,7 @@
 
 use crate::accounts::NoAccount;
 use crate::conversations::PlanError;
+use crate::images::ImageProblem;
 use crate::store::StoreError;
 use crate::upstream::{ExitClosed, UpstreamError};
 
@@ -27,6 +28,9 @@ pub(crate) enum ChatError {
     /// The database takes no turns at present, so none is begun.
     #[error("the database does not take turns at present")]
     StorageUnavailable,
+    /// An image of the question cannot be used.
+    #[error(transparent)]
+    Image(#[from] ImageProblem),
     #[error("there is nothing to answer")]
     NothingAsked,
 }

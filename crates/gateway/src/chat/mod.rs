@@ -10,6 +10,7 @@ mod bind;
 mod error;
 mod manage;
 mod open;
+mod pictures;
 mod settle;
 mod start;
 mod stream;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::AccountPool;
 use crate::audit::DriftLog;
 use crate::conversations::{Conversations, Wanted};
+use crate::images::Images;
 use crate::settings::SettingsHandle;
 use crate::upstream::{ExitBreaker, Upstream};
 
@@ -46,6 +48,7 @@ pub(crate) struct ChatRooms {
     pub(crate) upstream: Upstream,
     pub(crate) exit: ExitBreaker,
     pub(crate) drift: DriftLog,
+    pub(crate) images: Images,
     /// Where images come from, without a slash at the end.
     pub(crate) assets_url: String,
     /// Owns what goes on behind an answer.
@@ -55,6 +58,7 @@ pub(crate) struct ChatRooms {
 struct Shared {
     rooms: ChatRooms,
     background: background::Background,
+    upload_routes: upload::UploadRoutes,
 }
 
 impl std::ops::Deref for Shared {
@@ -78,6 +82,8 @@ pub(crate) struct Ask {
     pub(crate) show_search: bool,
     /// Whether the model may search.
     pub(crate) search: bool,
+    /// Address of this gateway, for links to images; without a slash at the end.
+    pub(crate) public_url: String,
 }
 
 /// Which way a turn took; sent with every answer.
@@ -109,7 +115,8 @@ impl Receipt {
 
 impl ChatService {
     pub(crate) fn new(rooms: ChatRooms) -> Self {
-        Self { shared: Arc::new(Shared { rooms, background: background::Background::default() }) }
+        let (background, upload_routes) = (background::Background::default(), upload::UploadRoutes::default());
+        Self { shared: Arc::new(Shared { rooms, background, upload_routes }) }
     }
 
     /// The accounts that finished new turns since this was last asked; only they can have too many conversations.

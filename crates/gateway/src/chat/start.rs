@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use protocol::failure::FailureKind;
 use protocol::history::UserSide;
-use protocol::translate::RenderOptions;
+use protocol::translate::{ImageLinks, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
 use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::bind::{Binding, bind, is_still_there};
 use super::open::{Begun, Opening};
+use super::pictures::Pictures;
 use super::settle::settle;
 use super::upload::upload;
 use super::{Ask, ChatError, ChatService};
@@ -83,6 +84,7 @@ impl ChatService {
             return Err(ChatError::StorageUnavailable);
         }
         let plan = self.plan(ask, &settings, record).await?;
+        let pictures = Pictures::of_question(shared, &plan, &settings).await?;
         let mode = ask.model.mode.id();
         let mut tried = Tried::default();
         loop {
@@ -106,7 +108,7 @@ impl ChatService {
             }
             record.begin_attempt(lease.account_id(), choice);
             let began = Instant::now();
-            let attempt = self.attempt(ask, &plan, &lease, &settings, tried.start_over, record);
+            let attempt = self.attempt(ask, (&plan, &pictures), &lease, &settings, tried.start_over, record);
             let attempted = tokio::time::timeout_at(patient.until, attempt).await;
             let attempted = attempted.unwrap_or_else(|_| Err(AttemptError::Upstream(patient.error(began))));
             let error = match attempted {
@@ -215,14 +217,16 @@ impl ChatService {
     async fn attempt(
         &self,
         ask: &Ask,
-        plan: &Plan,
+        (plan, pictures): (&Plan, &Pictures),
         lease: &Lease,
         settings: &Arc<Settings>,
         start_over: bool,
         record: &mut RequestRecord,
     ) -> Result<Opened, AttemptError> {
         let shared = &self.shared;
-        let binding = bind(shared, plan, lease.credential(), settings, start_over).await.map_err(AttemptError::Chat)?;
+        let binding = bind(shared, (plan, pictures), lease.credential(), settings, start_over)
+            .await
+            .map_err(AttemptError::Chat)?;
         record.bound(binding.receipt.label(), binding.reason);
         let parent = binding.parent.as_ref().map(|(conversation, response)| Parent {
             conversation_id: conversation,
@@ -232,6 +236,10 @@ impl ChatService {
             show_thinking: ask.show_thinking,
             show_search: ask.show_search,
             assets_url: shared.assets_url.clone(),
+            image_links: Some(ImageLinks {
+                base: format!("{}/images", ask.public_url),
+                salt: crate::secrets::random_array(),
+            }),
         };
         let attachments = upload(shared, &binding.images, lease.credential(), settings).await;
         let turn = TurnRequest {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use protocol::event::{GrokEvent, StoredAnswer};
 use protocol::rest::{self, StoredResponse};
-use protocol::translate::{ChatEvent, Ending, RenderOptions, Translator};
+use protocol::translate::{ChatEvent, Ending, MadeImage, RenderOptions, Translator};
 use tokio::time::{Instant, Sleep};
 
 use super::Shared;
@@ -77,6 +77,11 @@ impl EventStream {
 
     pub(super) fn translator(&self) -> &Translator {
         &self.translator
+    }
+
+    /// The images that the answer shows since this was last asked.
+    pub(super) fn take_made_images(&mut self) -> Option<Vec<MadeImage>> {
+        self.translator.has_made_images().then(|| self.translator.take_made_images())
     }
 
     /// Tells the next events to `out`.

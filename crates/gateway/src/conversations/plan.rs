@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use protocol::history::{CONTINUE_MESSAGE, Hash, History, answer_characters, answer_hash, chain};
-use protocol::openai::Image;
+use protocol::history::{CONTINUE_MESSAGE, Hash, History, SHOW_MESSAGE, answer_characters, answer_hash, chain};
+use protocol::openai::ImageSource;
 use uuid::Uuid;
 
 use super::Conversation;
@@ -129,22 +129,25 @@ impl Plan {
         self.with_system(self.asked().to_owned(), system_changed)
     }
 
-    /// The words that go upstream when a conversation begins there: system text, what went before, what is asked.
-    pub(crate) fn opening_message(&self) -> String {
-        let message =
-            if self.history.pairs.is_empty() { self.asked().to_owned() } else { self.history.replay() + self.asked() };
+    /// The words that go upstream when a conversation begins there: system text, what went before, what is asked. `attached`:
+    /// how many images of each earlier question go along.
+    pub(crate) fn opening_message(&self, attached: &[usize]) -> String {
+        let message = if self.history.pairs.is_empty() {
+            self.asked().to_owned()
+        } else {
+            self.history.replay(attached) + self.asked()
+        };
         self.with_system(message, true)
     }
 
     /// The images of what is asked now.
-    pub(crate) fn continuing_images(&self) -> Vec<Image> {
-        self.history.last.iter().flat_map(|user| user.images.iter().cloned()).collect()
+    pub(crate) fn asked_images(&self) -> &[ImageSource] {
+        self.history.last.as_ref().map_or(&[], |user| &user.images)
     }
 
-    /// All images, oldest first: a conversation that begins anew has none of them.
-    pub(crate) fn opening_images(&self) -> Vec<Image> {
-        let earlier = self.history.pairs.iter().filter_map(|pair| pair.user.as_ref());
-        earlier.chain(&self.history.last).flat_map(|user| user.images.iter().cloned()).collect()
+    /// The images of what was asked before, pair by pair: a conversation that begins anew has none of them.
+    pub(crate) fn earlier_images(&self) -> impl Iterator<Item = &[ImageSource]> {
+        self.history.pairs.iter().map(|pair| pair.user.as_ref().map_or(&[][..], |user| &user.images))
     }
 
     fn with_system(&self, message: String, wanted: bool) -> String {
@@ -155,7 +158,11 @@ impl Plan {
     }
 
     fn asked(&self) -> &str {
-        self.history.last.as_ref().map_or(CONTINUE_MESSAGE, |user| user.text.as_str())
+        match &self.history.last {
+            None => CONTINUE_MESSAGE,
+            Some(user) if user.text.trim().is_empty() && !user.images.is_empty() => SHOW_MESSAGE,
+            Some(user) => &user.text,
+        }
     }
 
     /// The rows of the finished turn.

@@ -8,7 +8,15 @@ use crate::settings::Network;
 
 /// The address of the client.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClientAddress(pub(crate) IpAddr);
+pub(crate) struct ClientAddress(pub(crate) IpAddr, pub(crate) Way);
+
+/// How the client came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Straight,
+    /// Through a proxy whose headers are believed.
+    TrustedProxy,
+}
 
 impl ClientAddress {
     /// `peer` is who holds the connection. The list of `X-Forwarded-For` is read from its end, past the proxies that are
@@ -17,7 +25,7 @@ impl ClientAddress {
         let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
         let mut address = peer.to_canonical();
         if !is_trusted(address) {
-            return Self(address);
+            return Self(address, Way::Straight);
         }
         let lists: Vec<&str> =
             headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
@@ -28,7 +36,7 @@ impl ClientAddress {
                 break;
             }
         }
-        Self(address)
+        Self(address, Way::TrustedProxy)
     }
 }
 

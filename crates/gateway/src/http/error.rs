@@ -10,6 +10,7 @@ use super::key_limits;
 use crate::accounts::NoAccount;
 use crate::chat::ChatError;
 use crate::conversations::PlanError;
+use crate::images::ImageError;
 use crate::keys::Rate;
 use crate::upstream::{Patience, UpstreamError, UpstreamErrorKind};
 
@@ -207,6 +208,19 @@ impl From<RequestError> for ApiError {
 }
 
 impl ApiError {
+    /// Why an image is not served.
+    pub(crate) fn of_image(error: &ImageError) -> Self {
+        let message = format!("{error}.");
+        match error {
+            ImageError::NotFound => Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, "image_not_found", message),
+            ImageError::Fetch(_) => {
+                Self::new(StatusCode::BAD_GATEWAY, API, "image_unavailable", message).retry_after(30)
+            }
+            ImageError::Store(_) => storage_unavailable(),
+            ImageError::Read(_) => Self::internal(),
+        }
+    }
+
     /// What a failed turn means for the client. `now` is for `Retry-After`.
     pub(crate) fn of_chat(error: &ChatError, now: i64) -> Self {
         match error {
@@ -231,6 +245,10 @@ impl ApiError {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, API, "turn_not_stored", message).hopeless()
             }
             ChatError::StorageUnavailable => storage_unavailable(),
+            ChatError::Image(problem) => {
+                let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, problem.code, problem.message.clone());
+                Self { param: Some(problem.param.clone()), ..error }
+            }
             ChatError::NothingAsked => {
                 let message = "The last message is empty: there is nothing to answer.";
                 let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "empty_message", message);
@@ -322,6 +340,17 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
         UpstreamErrorKind::NoRoute(_) => {
             let message = format!("Upstream: {error}. Set `upstream_transport` to auto, or look for a newer release.");
             bad_gateway("upstream_route_missing", message)
+        }
+        UpstreamErrorKind::NoUpload(_) => {
+            bad_gateway("upstream_route_missing", format!("Upstream: {error}. Send the message without its images."))
+        }
+        UpstreamErrorKind::FileRefused(words) => {
+            let message = format!("The upstream does not take an image of this message: {words}");
+            ApiError::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "invalid_attachment", message)
+        }
+        UpstreamErrorKind::UploadsLimited(words) => {
+            let message = format!("The upstream takes no further images from the accounts that were tried: {words}");
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).retry_after(30)
         }
         UpstreamErrorKind::Timeout(
             Patience::Handshake(_)

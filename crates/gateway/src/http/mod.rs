@@ -12,10 +12,12 @@ mod cors;
 mod described;
 mod error;
 mod health;
+mod images;
 mod key_limits;
 mod missing_console;
 mod openai;
 pub(crate) mod openapi;
+mod public_url;
 pub(crate) mod request_id;
 mod serve;
 mod streamed;
@@ -38,6 +40,7 @@ use crate::admins::Admins;
 use crate::audit::Recorder;
 use crate::chat::ChatService;
 use crate::clock::Clock;
+use crate::images::Images;
 use crate::keys::ApiKeys;
 use crate::settings::SettingsHandle;
 use crate::store::{Store, Writer};
@@ -58,6 +61,7 @@ pub(crate) struct ApiState {
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
     pub(crate) chat: ChatService,
+    pub(crate) images: Images,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) store: Store,
@@ -92,6 +96,7 @@ impl Front {
             .route("/healthz", get(health::healthz))
             .route("/readyz", get(health::readyz))
             .route("/metrics", get(health::metrics))
+            .route("/images/{name}", get(images::show))
             .route("/", get(root))
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(not_found)

@@ -51,6 +51,14 @@ pub(crate) const FIELDS: &[Field] = &{
             "Silence after which the client is sent a keep-alive comment",
             "静默多久后向客户端发送保活注释",
         ),
+        Field::number(
+            "max_images",
+            General,
+            (1, 100),
+            Count,
+            "Images that go along with one message",
+            "单条消息最多附带的图片数",
+        ),
         Field::number("max_body_mb", General, (1, 512), Megabytes, "Largest request body", "请求体大小上限"),
         Field::number(
             "shutdown_grace",
@@ -267,6 +275,13 @@ pub(crate) const FIELDS: &[Field] = &{
             Origin,
             "Web origins that may call /v1 from a browser; * for all",
             "允许从浏览器调用 /v1 的来源；* 表示全部",
+        ),
+        Field::list(
+            "image_url_allow",
+            Security,
+            Network,
+            "Private networks from which image_url may be fetched; the public internet always may",
+            "允许从哪些内网地址获取 image_url 图片；公网地址始终允许",
         ),
         Field::number(
             "session_idle_minutes",

@@ -81,6 +81,10 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<Network>,
     /// Web origins that may call `/v1` from a browser; `*` for all.
     pub(crate) cors_allowed_origins: Vec<String>,
+    /// Networks besides the public internet from which a client's images are fetched.
+    pub(crate) image_url_allow: Vec<Network>,
+    /// Images that go along with one turn.
+    pub(crate) max_images: u64,
     /// Largest request body, in MB.
     pub(crate) max_body_mb: u64,
     /// Seconds running answers get to finish when the service stops.
@@ -126,6 +130,8 @@ impl Default for Settings {
             statsig_id: String::new(),
             trusted_proxies: Vec::new(),
             cors_allowed_origins: vec!["*".to_owned()],
+            image_url_allow: Vec::new(),
+            max_images: 20,
             max_body_mb: 20,
             shutdown_grace: 30,
             session_idle_minutes: 30,

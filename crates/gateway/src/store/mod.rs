@@ -13,6 +13,7 @@ pub(crate) mod audit_trail;
 pub(crate) mod conversation_list;
 pub(crate) mod conversations;
 pub(crate) mod drift;
+pub(crate) mod images;
 pub(crate) mod imported;
 pub(crate) mod jobs;
 pub(crate) mod request_log;

@@ -31,6 +31,9 @@ const UNARY_BODY: usize = 32 * 1024 * 1024;
 /// Patience with a unary call.
 const UNARY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Patience with an upload: a large image over a slow line takes its time.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Unused connections are closed after this.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
@@ -39,6 +42,8 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 pub(crate) struct UpstreamOptions {
     /// Without a slash at the end.
     pub(crate) base_url: String,
+    /// Where its files are; without a slash at the end.
+    pub(crate) assets_url: String,
     /// A certificate authority besides the public ones, PEM.
     pub(crate) additional_ca: Option<Vec<u8>>,
 }
@@ -51,6 +56,7 @@ pub(crate) struct Upstream {
 
 struct Shared {
     base_url: String,
+    assets_url: String,
     tls: rustls::ClientConfig,
     tasks: TaskTracker,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
@@ -75,6 +81,8 @@ struct Clients {
     shards: Arc<Shards>,
     /// For upgrades.
     sockets: reqwest::Client,
+    /// For files, which are on another host.
+    files: reqwest::Client,
 }
 
 /// Why a unary call gave no result.
@@ -109,6 +117,7 @@ impl Upstream {
         let http2_proven = AtomicBool::new(false);
         let shared = Shared {
             base_url: options.base_url,
+            assets_url: options.assets_url,
             tls,
             tasks,
             generations: Mutex::default(),
@@ -122,9 +131,23 @@ impl Upstream {
         &self.shared.base_url
     }
 
+    pub(super) fn assets_url(&self) -> &str {
+        &self.shared.assets_url
+    }
+
+    /// The client for files.
+    pub(super) fn file_client(&self, settings: &Settings) -> Result<reqwest::Client, UpstreamError> {
+        Ok(self.clients(settings)?.files)
+    }
+
     /// A client of its own for a probe, which speaks whatever the other side does.
     pub(super) fn probe_client(&self, settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
         client_builder(self.shared.tls.clone(), &settings.proxy_url, settings.connect_timeout)?.build()
+    }
+
+    /// A client of its own that goes straight to where it is sent, and not through the proxy.
+    pub(super) fn direct_builder(&self, settings: &Settings) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+        client_builder(self.shared.tls.clone(), "", settings.connect_timeout)
     }
 
     /// Sends a turn over REST; answers when the upstream's answer has begun.
@@ -186,10 +209,31 @@ impl Upstream {
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        let patience = UpstreamErrorKind::Timeout(super::Patience::Total(UNARY_TIMEOUT));
-        let body = tokio::time::timeout(UNARY_TIMEOUT, self.unary(credential, route, settings))
+        self.call_within(UNARY_TIMEOUT, credential, route, settings, read).await
+    }
+
+    /// The same for an upload.
+    pub(crate) async fn upload<T>(
+        &self,
+        credential: &Credential,
+        route: Route,
+        settings: &Settings,
+        read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
+    ) -> Result<T, CallError> {
+        self.call_within(UPLOAD_TIMEOUT, credential, route, settings, read).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        patience: Duration,
+        credential: &Credential,
+        route: Route,
+        settings: &Settings,
+        read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
+    ) -> Result<T, CallError> {
+        let body = tokio::time::timeout(patience, self.unary(credential, route, settings))
             .await
-            .map_err(|_| UpstreamError::from(patience))??;
+            .map_err(|_| UpstreamError::from(UpstreamErrorKind::Timeout(super::Patience::Total(patience))))??;
         read(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
@@ -211,7 +255,13 @@ impl Upstream {
         route: Route,
         settings: &Settings,
     ) -> Result<(reqwest::Response, Slot), UpstreamError> {
-        let headers = headers(credential, settings)?;
+        let mut headers = headers(credential, settings)?;
+        if let Some(content_type) = &route.content_type {
+            let value = HeaderValue::from_str(content_type).map_err(|_| unusable_header("content-type"))?;
+            headers.insert(CONTENT_TYPE, value);
+        }
+        // Cheap to send again, whatever its size.
+        let body = Bytes::from(route.body);
         let url = format!("{}{}", self.shared.base_url, route.path);
         let method = match route.method {
             Method::Get => reqwest::Method::GET,
@@ -220,7 +270,7 @@ impl Upstream {
         };
         loop {
             let slot = self.clients(settings)?.shards.slot()?;
-            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(route.body.clone());
+            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(body.clone());
             match request.send().await {
                 Ok(response) => {
                     self.shared.http2_proven.fetch_or(response.version() == Version::HTTP_2, Ordering::Relaxed);
@@ -261,12 +311,13 @@ impl Upstream {
             let builder = client_builder(tls, &proxy_url, connect_timeout)?;
             builder.http1_only().pool_max_idle_per_host(0).build()?
         };
+        let files = client_builder(self.shared.tls.clone(), &proxy_url, connect_timeout)?.build()?;
         let tls = self.shared.tls.clone();
         let make = Box::new(move || {
             let builder = client_builder(tls.clone(), &proxy_url, connect_timeout)?;
             if assume_http2 { builder.http2_prior_knowledge() } else { builder }.build()
         });
-        let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets };
+        let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets, files };
         let proxy_url = settings.proxy_url.clone();
         generations.insert(thread, Generation { proxy_url, connect_timeout, assume_http2, clients: clients.clone() });
         Ok(clients)
@@ -305,11 +356,22 @@ fn headers(credential: &Credential, settings: &Settings) -> Result<HeaderMap, Up
         let value = HeaderValue::from_str(&value).map_err(|_| unusable_header(name))?;
         headers.insert(HeaderName::from_static(name), value);
     }
-    let cookies = cookie_header(&token, &settings.clearance_cookies);
+    headers.insert(COOKIE, cookie_value(&token, settings)?);
+    Ok(headers)
+}
+
+/// Only the cookies.
+pub(super) fn cookies(credential: &Credential, settings: &Settings) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(COOKIE, cookie_value(&credential.open()?, settings)?);
+    Ok(headers)
+}
+
+fn cookie_value(token: &str, settings: &Settings) -> Result<HeaderValue, UpstreamError> {
+    let cookies = cookie_header(token, &settings.clearance_cookies);
     let mut cookies = HeaderValue::from_str(&cookies).map_err(|_| unusable_header("clearance_cookies"))?;
     cookies.set_sensitive(true);
-    headers.insert(COOKIE, cookies);
-    Ok(headers)
+    Ok(cookies)
 }
 
 pub(super) fn unusable_header(what: &str) -> UpstreamError {

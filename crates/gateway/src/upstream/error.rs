@@ -40,6 +40,15 @@ pub(crate) enum UpstreamErrorKind {
     /// There is no such route, told by the status of the refusal.
     #[error("the upstream does not offer this transport here (it answered {0})")]
     NoRoute(u16),
+    /// It takes no files, in its own words.
+    #[error("the upstream takes no files: {0}")]
+    NoUpload(String),
+    /// It does not take this file.
+    #[error("the upstream does not take this image: {0}")]
+    FileRefused(String),
+    /// It takes no further files from this account at present.
+    #[error("the upstream limits uploads: {0}")]
+    UploadsLimited(String),
     /// The answer ended in the middle.
     #[error("the upstream's answer was cut off")]
     Truncated,
@@ -78,6 +87,9 @@ impl UpstreamError {
             UpstreamErrorKind::Protocol(_)
             | UpstreamErrorKind::Oversized(_)
             | UpstreamErrorKind::NoRoute(_)
+            | UpstreamErrorKind::NoUpload(_)
+            | UpstreamErrorKind::FileRefused(_)
+            | UpstreamErrorKind::UploadsLimited(_)
             | UpstreamErrorKind::Empty => "upstream",
             UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Timeout(_) | UpstreamErrorKind::Truncated => {
                 "transport"
@@ -91,6 +103,9 @@ impl UpstreamError {
             UpstreamErrorKind::Connect(_) => "exit_unreachable",
             UpstreamErrorKind::Transport(_) => "transport",
             UpstreamErrorKind::NoRoute(_) => "no_route",
+            UpstreamErrorKind::NoUpload(_) => "no_upload",
+            UpstreamErrorKind::FileRefused(_) => "file_refused",
+            UpstreamErrorKind::UploadsLimited(_) => "uploads_limited",
             UpstreamErrorKind::Timeout(Patience::Handshake(_)) => "timeout_handshake",
             UpstreamErrorKind::Timeout(Patience::FirstEvent(_) | Patience::Remainder(_)) => "timeout_first_event",
             UpstreamErrorKind::Timeout(Patience::Idle(_)) => "timeout_idle",

@@ -5,25 +5,30 @@
 //! are spread over several clients and the open streams of each are counted here.
 
 mod answer;
+mod assets;
 mod client;
 mod credential;
 mod error;
 mod exit;
 mod probe;
+mod public_address;
 mod rest_answer;
 mod shards;
 mod socket;
 mod socket_answer;
 mod transport;
 mod verdict;
+mod web;
 
 pub(crate) use answer::{Heard, UpstreamAnswer};
 pub(crate) use client::{CallError, Upstream, UpstreamOptions};
 pub(crate) use credential::Credential;
 pub(crate) use error::{Patience, UpstreamError, UpstreamErrorKind};
 pub(crate) use exit::{BreakerLimits, ExitBreaker, ExitClosed};
+pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
+pub(crate) use web::WebError;
 
 /// The longest thing the upstream says at once. Stored answers with many cards reach a few MiB, and the upstream repeats the
 /// question.

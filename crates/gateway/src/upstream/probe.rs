@@ -6,7 +6,7 @@ use protocol::failure::{FailureKind, classify_http};
 use protocol::headers::{HeaderValues, browser_headers, statsig_error_form};
 use protocol::model::find;
 use protocol::rest;
-use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -46,7 +46,35 @@ pub(crate) struct ReachProbe {
     pub(crate) message: Option<String>,
 }
 
+/// What came from a public link.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkProbe {
+    pub(crate) latency_ms: u64,
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    /// Where it leads on to.
+    pub(crate) location: Option<String>,
+    pub(crate) body: bytes::Bytes,
+}
+
 impl Upstream {
+    /// Follows a link of this gateway as somebody outside would, and reads up to `limit` bytes; what stood in the way, in words.
+    pub(crate) async fn probe_link(&self, url: &str, limit: usize) -> Result<LinkProbe, String> {
+        let words = |error: reqwest::Error| UpstreamError::from(error).to_string();
+        // Straight, not through the proxy: that one is for the upstream.
+        let client =
+            self.direct_builder(&Settings::default()).and_then(reqwest::ClientBuilder::build).map_err(words)?;
+        let began = Instant::now();
+        let answer = client.get(url).timeout(PATIENCE).send().await.map_err(words)?;
+        let latency_ms = milliseconds(began);
+        let status = answer.status().as_u16();
+        let header =
+            |name: HeaderName| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (content_type, location) = (header(CONTENT_TYPE), header(LOCATION));
+        let body = read_body(answer, limit).await.map_err(|error| error.to_string())?;
+        Ok(LinkProbe { latency_ms, status, content_type, location, body })
+    }
+
     /// Goes out under these settings, without an account: asks which address the upstream sees (UPSTREAM.md 17), then makes a call
     /// that nobody may make unsigned. Whoever is told so was let in; whoever is challenged was not.
     pub(crate) async fn probe_exit(&self, settings: &Settings) -> ExitProbe {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use grok2api_simulator::Reply as Scripted;
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, PASSWORD, Rig};
@@ -51,7 +52,8 @@ async fn no_answer_to_a_get_holds_a_secret() {
     let (_, admin_token) = rig.add_token(&["all"]).await;
     let cookie = rig.sign_in().await;
     let session = cookie.split_once('=').unwrap().1.to_owned();
-    rig.chat_as(&key, question("hello there", false), &[]).await.ok();
+    rig.simulator.account(token).push(Scripted::image());
+    rig.chat_as(&key, question("draw a kite", false), &[]).await.ok();
     let (_, settings) = rig.admin("GET", "/settings", None).await;
     let version = format!("\"{}\"", settings["version"].as_str().unwrap());
     let patch = json!({ "proxy_url": "http://me:pa55word@127.0.0.1:9", "clearance_cookies": "cf_clearance=c1earance" });
@@ -171,7 +173,7 @@ async fn are_quick_and_short(rig: &Rig, path: &str, queries: &[&str]) {
         }
         times.sort_unstable();
         // The quickest, and without optimisation: whatever else runs beside this test is not what is measured. A release build needs
-        // a fifth of it, and its slowest list stays below 30 ms (`bench/admin`).
-        assert!(times[0] <= Duration::from_millis(150), "{query}: {times:?}");
+        // a fifth of it, and its slowest list stays below 30 ms (`bench/admin`). What looks at every row for every row is far beyond.
+        assert!(times[0] <= Duration::from_millis(500), "{query}: {times:?}");
     }
 }

@@ -217,3 +217,15 @@ async fn a_conversation_that_is_looked_at_tells_what_becomes_of_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn images_that_come_and_go_are_told() {
+    let rig = Rig::new(&["anna"]).await;
+    let mut stream = Stream::open(&rig, "?topics=images", None).await;
+    rig.simulator.account("anna").push(grok2api_simulator::Reply::image());
+    crate::images_out::image_link(&rig, true).await;
+    let made = stream.named("image.list_changed").await;
+    let id = made.data["created"].as_str().unwrap().to_owned();
+    assert_eq!(rig.admin("DELETE", &format!("/images/{id}"), None).await.0, 204);
+    assert_eq!(stream.named("image.list_changed").await.data, json!({ "deleted": 1 }));
+}

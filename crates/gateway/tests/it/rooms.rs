@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 24] = [
     ("main", 11),
     ("lib", 11),
     ("demo", 10),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("accounts", 4),
     ("conversations", 4),
     ("audit", 4),
+    ("images", 4),
     ("keys", 4),
     ("admins", 4),
     ("upstream", 3),

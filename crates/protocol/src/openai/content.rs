@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::body::{Members, read_string};
-use super::image::Image;
+use super::image::ImageSource;
 use super::request::RequestError;
 
 /// Joins the parts of a message. Clients that send parts mean paragraphs, so they are joined by newlines.
@@ -13,12 +13,12 @@ const PART_SEPARATOR: &str = "\n";
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) text: String,
-    pub(super) images: Vec<Image>,
+    pub(super) images: Vec<ImageSource>,
 }
 
 enum Part {
     Text(String),
-    Image(Image),
+    Image(ImageSource),
 }
 
 /// Reads a content value that stands at `path`. Images are taken only where `may_show` says that the writer may send some.
@@ -55,7 +55,7 @@ fn read_part(value: &RawValue, path: String, may_show: bool) -> Result<Part, Req
     let member = match kind.as_deref() {
         Some("text" | "input_text" | "output_text") | None => "text",
         Some("refusal") => "refusal",
-        Some("image_url" | "input_image") if may_show => return read_image(&mut part, path).map(Part::Image),
+        Some("image_url" | "input_image") if may_show => return read_image(&mut part).map(Part::Image),
         Some(kind) => return Err(unsupported(kind, path)),
     };
     part.string(member)?.map(Part::Text).ok_or_else(|| {
@@ -66,19 +66,19 @@ fn read_part(value: &RawValue, path: String, may_show: bool) -> Result<Part, Req
 }
 
 /// `{"image_url": {"url"}}`, or the address itself.
-fn read_image(part: &mut Members<'_>, path: String) -> Result<Image, RequestError> {
+fn read_image(part: &mut Members<'_>) -> Result<ImageSource, RequestError> {
     let member = part.path_of("image_url");
     let value = part.take("image_url").ok_or_else(|| RequestError::missing(&member))?;
-    let url = match read_string(value) {
-        Some(url) => url,
+    let (url, member) = match read_string(value) {
+        Some(url) => (url, member),
         None => {
-            let mut object = Members::of_object(value, member.clone())?;
-            let url = object.path_of("url");
-            object.string("url")?.ok_or_else(|| RequestError::missing(&url))?
+            let mut object = Members::of_object(value, member)?;
+            let member = object.path_of("url");
+            (object.string("url")?.ok_or_else(|| RequestError::missing(&member))?, member)
         }
     };
-    Image::of_data_uri(url.trim())
-        .map_err(|why| RequestError::new("unsupported_content", Some(path), format!("`{member}` {why}.")))
+    ImageSource::of_url(url.trim(), &member)
+        .map_err(|why| RequestError::new("unsupported_content", Some(member.clone()), format!("`{member}` {why}.")))
 }
 
 fn unsupported(kind: &str, path: String) -> RequestError {

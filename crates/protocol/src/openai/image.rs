@@ -1,4 +1,5 @@
-//! Images in a message: the bytes of a data URI, typed by what they are and not by what they are called.
+//! Images in a message: the bytes of a data URI, typed by what they are and not by what they are called, or an address on the
+//! web where they are to be found.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,65 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// An image that came with a message. Cheap to clone.
+/// Longest address of an image; real ones, signatures included, stay below two thousand characters.
+const LONGEST_LINK: usize = 8_192;
+
+/// An image as a message holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSource {
+    /// The message has its bytes.
+    Inline(Image),
+    /// The message says where it is.
+    Link(ImageLink),
+}
+
+/// Where an image is on the web.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageLink {
+    /// Its http(s) address, as the client wrote it.
+    pub url: String,
+    /// Where the address stands in the request, for complaints.
+    pub param: String,
+    digest: Hash,
+}
+
+impl ImageSource {
+    /// Reads an address that stands at `param`; says what is wrong with it.
+    pub(super) fn of_url(url: &str, param: &str) -> Result<Self, String> {
+        let has_scheme = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        if has_scheme("https://") || has_scheme("http://") {
+            if url.len() > LONGEST_LINK {
+                return Err(format!("is longer than {LONGEST_LINK} characters"));
+            }
+            return Ok(Self::Link(ImageLink::new(url, param)));
+        }
+        if has_scheme("data:") {
+            return Image::of_data_uri(url).map(Self::Inline);
+        }
+        Err("must be an http(s) address, or a `data:` URI with the image in base64".to_owned())
+    }
+
+    /// The same image told in the same way has the same digest.
+    #[must_use]
+    pub fn digest(&self) -> &Hash {
+        match self {
+            Self::Inline(image) => image.digest(),
+            Self::Link(link) => &link.digest,
+        }
+    }
+}
+
+impl ImageLink {
+    /// An address and where it stands in the request. Signatures in the query change from one request to the next, so an image
+    /// is known by host and path.
+    #[must_use]
+    pub fn new(url: &str, param: &str) -> Self {
+        let steady = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+        Self { url: url.to_owned(), param: param.to_owned(), digest: Hash::of(&[b"image at", steady.as_bytes()]) }
+    }
+}
+
+/// The bytes of an image. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     kind: ImageKind,
@@ -41,6 +100,12 @@ impl Image {
     pub fn of_bytes(bytes: Vec<u8>) -> Option<Self> {
         let kind = ImageKind::of(&bytes)?;
         Some(Self { kind, digest: Hash::of(&[b"image", &bytes]), bytes: bytes.into() })
+    }
+
+    /// The media type of bytes, if they are an image.
+    #[must_use]
+    pub fn media_type_of(bytes: &[u8]) -> Option<&'static str> {
+        ImageKind::of(bytes).map(ImageKind::media_type)
     }
 
     /// Reads a `data:` URI; says what is wrong with it.
@@ -70,12 +135,7 @@ impl Image {
     /// The media type of the bytes.
     #[must_use]
     pub fn media_type(&self) -> &'static str {
-        match self.kind {
-            ImageKind::Png => "image/png",
-            ImageKind::Jpeg => "image/jpeg",
-            ImageKind::Gif => "image/gif",
-            ImageKind::Webp => "image/webp",
-        }
+        self.kind.media_type()
     }
 
     /// A file name that fits the bytes.
@@ -87,6 +147,12 @@ impl Image {
             ImageKind::Gif => "image.gif",
             ImageKind::Webp => "image.webp",
         }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The bytes in base64.
@@ -118,6 +184,15 @@ impl ImageKind {
             _ => None,
         }
     }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+            Self::Webp => "image/webp",
+        }
+    }
 }
 
 fn too_large() -> String {
@@ -139,6 +214,23 @@ mod tests {
         let other = Image::of_data_uri("data:image/gif;base64,R0lGODlhAA==").unwrap();
         assert_eq!(other.media_type(), "image/gif");
         assert_ne!(other.digest(), image.digest());
+    }
+
+    #[test]
+    fn an_address_is_kept_and_known_by_host_and_path() {
+        let link = |url: &str| ImageSource::of_url(url, "messages[0]").unwrap();
+        let signed = link("https://h.example/p/f.png?sig=1&expires=2#x");
+        assert_eq!(signed.digest(), link("https://h.example/p/f.png?sig=3").digest());
+        assert_ne!(signed.digest(), link("https://h.example/p/g.png?sig=1").digest());
+        let ImageSource::Link(kept) = signed else { panic!("{signed:?}") };
+        assert_eq!(kept.url, "https://h.example/p/f.png?sig=1&expires=2#x");
+        assert_eq!(kept.param, "messages[0]");
+        assert!(matches!(link("HTTP://h.example"), ImageSource::Link(_)));
+        assert!(matches!(link("data:;base64,iVBORw0KGgo"), ImageSource::Inline(_)));
+        let endless = format!("https://h.example/{}", "a".repeat(LONGEST_LINK));
+        for url in ["ftp://h.example/a.png", "file:///etc/passwd", "//h.example", "h.example/a.png", "", &endless] {
+            assert!(ImageSource::of_url(url, "x").is_err(), "{url}");
+        }
     }
 
     #[test]

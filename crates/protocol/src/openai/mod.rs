@@ -13,7 +13,7 @@ pub mod usage;
 pub use chunk::{ChunkMeta, ChunkWriter, ReasoningFormat};
 pub use completion::CompletionBuilder;
 pub use error::ErrorObject;
-pub use image::Image;
+pub use image::{Image, ImageLink, ImageSource, LARGEST_IMAGE};
 pub use request::{ChatRequest, Message, ReasoningChoice, RequestError, Role, read_chat_request};
 pub use turn::{TurnMessage, read_turn_request};
 pub use usage::{TokenCount, Usage, estimate_tokens};

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::body::Members;
 use super::chunk::ReasoningFormat;
 use super::content::read_content;
-use super::image::Image;
+use super::image::ImageSource;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub struct Message {
     /// Its text; parts are joined.
     pub text: String,
     /// Its images; only users and tools send any.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageSource>,
     /// The calls an assistant made, as the JSON the client sent.
     pub tool_calls: Option<String>,
     /// The call that a tool's message answers.

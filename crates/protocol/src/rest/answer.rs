@@ -41,15 +41,71 @@ fn read<'a, T: Deserialize<'a>>(call: &str, body: &'a [u8]) -> Result<T, ReadErr
     })
 }
 
+/// What became of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uploaded {
+    /// The file has this id.
+    As(String),
+    /// The file was refused, in these words.
+    Refused(String),
+}
+
 /// Reads the file id of [`super::upload`].
-pub fn read_upload(body: &[u8]) -> Result<String, ReadError> {
+pub fn read_upload(body: &[u8]) -> Result<Uploaded, ReadError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Uploaded {
-        file_metadata_id: Option<String>,
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        file_metadata_id: Text<'a>,
     }
-    let uploaded: Uploaded = read("upload", body)?;
-    uploaded.file_metadata_id.filter(|id| !id.is_empty()).ok_or_else(|| ReadError::missing("upload", "fileMetadataId"))
+    let answer: Answer<'_> = read("upload", body)?;
+    let id = answer.file_metadata_id.into_owned();
+    id.map(Uploaded::As).ok_or_else(|| ReadError::missing("upload", "fileMetadataId"))
+}
+
+/// Reads the file id of [`super::upload_direct`], or why the file was refused.
+pub fn read_upload_direct(body: &[u8]) -> Result<Uploaded, ReadError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Metadata<'a> {
+        #[serde(borrow)]
+        file_metadata_id: Text<'a>,
+        #[serde(borrow)]
+        file_id: Text<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        upload_id: Text<'a>,
+        #[serde(borrow, default)]
+        file_metadata: Option<Metadata<'a>>,
+        #[serde(default)]
+        terminal_error: Value,
+    }
+    let answer: Answer<'_> = read("upload", body)?;
+    if let Some(words) = refusal(&answer.terminal_error) {
+        return Ok(Uploaded::Refused(words));
+    }
+    let metadata = answer.file_metadata.unwrap_or_default();
+    let id = metadata.file_metadata_id.into_owned().or_else(|| metadata.file_id.into_owned());
+    let id = id.or_else(|| answer.upload_id.into_owned());
+    id.map(Uploaded::As).ok_or_else(|| ReadError::missing("upload", "fileMetadataId"))
+}
+
+/// The words of an error that is there whenever it is not empty.
+fn refusal(error: &Value) -> Option<String> {
+    match error {
+        Value::String(words) if !words.trim().is_empty() => Some(words.trim().to_owned()),
+        Value::Object(members) if !members.is_empty() => {
+            let words = ["message", "reason", "code"].iter().find_map(|name| match members.get(*name)? {
+                Value::String(words) if !words.is_empty() => Some(words.clone()),
+                _ => None,
+            });
+            Some(words.unwrap_or_else(|| "no reason was given".to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// Reads the link id of [`super::share`].

@@ -25,18 +25,20 @@ pub struct Route {
     pub method: Method,
     /// Path and query, beginning with `/`.
     pub path: String,
-    /// JSON, or empty where the method has none.
+    /// JSON or a form, or empty where the method has none.
     pub body: Vec<u8>,
+    /// The content type, where it is not JSON's.
+    pub content_type: Option<String>,
 }
 
 impl Route {
     fn get(path: String) -> Self {
-        Self { method: Method::Get, path, body: Vec::new() }
+        Self { method: Method::Get, path, body: Vec::new(), content_type: None }
     }
 
     fn post(path: String, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("plain structures with string keys always serialise");
-        Self { method: Method::Post, path, body }
+        Self { method: Method::Post, path, body, content_type: None }
     }
 }
 
@@ -64,6 +66,23 @@ pub fn clone_share(link: &str) -> Route {
 pub fn upload(image: &Image) -> Route {
     let body = json!({"fileName": image.file_name(), "fileMimeType": image.media_type(), "content": image.base64()});
     Route::post("/rest/app-chat/upload-file".to_owned(), &body)
+}
+
+/// The same by the newer route, as a form (UPSTREAM.md 10).
+pub fn upload_direct(image: &Image) -> Route {
+    // Nothing that holds its own hash can be made, so this stands nowhere in the image.
+    let boundary = format!("----image{}", image.digest());
+    let (name, media_type) = (image.file_name(), image.media_type());
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
+    );
+    let tail = format!("\r\n--{boundary}--\r\n");
+    Route {
+        method: Method::Post,
+        path: "/http/upload-file-v2/direct".to_owned(),
+        body: [head.as_bytes(), image.bytes(), tail.as_bytes()].concat(),
+        content_type: Some(format!("multipart/form-data; boundary={boundary}")),
+    }
 }
 
 /// Asks how much of a mode is left.
@@ -99,7 +118,7 @@ pub fn load_responses(conversation: &str, responses: &[String]) -> Route {
 /// Puts a conversation into the account's bin, as the web page does: its owner can still have it back.
 pub fn delete_softly(conversation: &str) -> Route {
     let path = conversation_path("soft", &path_segment(conversation));
-    Route { method: Method::Delete, path, body: Vec::new() }
+    Route { method: Method::Delete, path, body: Vec::new(), content_type: None }
 }
 
 /// `rest` is a path we wrote, `conversation` is not.

@@ -1,16 +1,54 @@
 //! Generated images: which of their states may be shown, once each, and how (UPSTREAM.md 9.1).
 
 use crate::event::ImageProgress;
+use crate::history::Hash;
 
 /// Images kept per answer; the upstream makes a handful.
 const IMAGES_LIMIT: usize = 64;
 
 const ASSETS_ORIGIN: &str = "https://assets.grok.com/";
 
+/// Endings of the addresses under which images are linked; any other picture's ends in the first.
+const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "gif", "webp"];
+
+/// Where the gateway serves generated images itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageLinks {
+    /// What the names of images are appended to, without a closing slash.
+    pub base: String,
+    /// Makes the names of one answer's images unguessable. A replay of the answer has the same, so that names stay what they are.
+    pub salt: [u8; 16],
+}
+
+/// A generated image that the answer shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeImage {
+    /// Its name in [`ImageLinks`], without an ending: 32 hexadecimal digits.
+    pub id: String,
+    /// Where the upstream has it.
+    pub source: String,
+}
+
+impl ImageLinks {
+    fn id(&self, source: &str) -> String {
+        Hash::of(&[b"image link", &self.salt, source.as_bytes()]).to_string()
+    }
+
+    fn link(&self, id: &str, source: &str) -> String {
+        let path = &source[..source.find(['?', '#']).unwrap_or(source.len())];
+        let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+        let extension = EXTENSIONS.iter().find(|known| **known == ending).unwrap_or(&EXTENSIONS[0]);
+        format!("{}/{id}.{extension}", self.base)
+    }
+}
+
 /// The images of one answer.
 #[derive(Debug)]
 pub(super) struct Images {
     assets_url: String,
+    links: Option<ImageLinks>,
+    /// Shown, and not yet taken note of by whoever serves them.
+    made: Vec<MadeImage>,
     /// Markdown that waits to be written.
     ready: Vec<String>,
     /// Targets written or waiting: an image is told in several places.
@@ -19,6 +57,7 @@ pub(super) struct Images {
     withheld: Vec<String>,
     stored: Vec<ImageProgress>,
     is_announced: bool,
+    is_moderated: bool,
     is_failed: bool,
 }
 
@@ -27,17 +66,23 @@ pub(super) struct Images {
 pub(super) enum ImageTrouble {
     Moderated,
     Failed,
+    /// Of several images at least one.
+    OneModerated,
+    OneFailed,
 }
 
 impl Images {
-    pub(super) fn new(assets_url: String) -> Self {
+    pub(super) fn new(assets_url: String, links: Option<ImageLinks>) -> Self {
         Self {
             assets_url,
+            links,
+            made: Vec::new(),
             ready: Vec::new(),
             known: Vec::new(),
             withheld: Vec::new(),
             stored: Vec::new(),
             is_announced: false,
+            is_moderated: false,
             is_failed: false,
         }
     }
@@ -52,6 +97,7 @@ impl Images {
         self.is_announced = true;
         let target = self.target(&image.url);
         if image.moderated {
+            self.is_moderated |= target.as_ref().is_none_or(|target| !self.known.contains(target));
             if let Some(target) = target
                 && self.withheld.len() < IMAGES_LIMIT
             {
@@ -63,13 +109,32 @@ impl Images {
             return;
         }
         let Some(target) = target else {
-            self.is_failed |= !is_moderation(image.error.as_deref());
+            let is_moderated = is_moderation(image.error.as_deref());
+            self.is_moderated |= is_moderated;
+            self.is_failed |= !is_moderated;
             return;
         };
         if !self.withheld.contains(&target) && !self.known.contains(&target) && self.known.len() < IMAGES_LIMIT {
-            self.ready.push(image_markdown(&image.title, &target));
+            let link = match &self.links {
+                Some(links) => {
+                    let made = MadeImage { id: links.id(&target), source: target.clone() };
+                    let link = links.link(&made.id, &target);
+                    self.made.push(made);
+                    link
+                }
+                None => target.clone(),
+            };
+            self.ready.push(image_markdown(&image.title, &link));
             self.known.push(target);
         }
+    }
+
+    pub(super) fn has_made(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    pub(super) fn take_made(&mut self) -> Vec<MadeImage> {
+        std::mem::take(&mut self.made)
     }
 
     pub(super) fn take_ready(&mut self) -> Vec<String> {
@@ -112,12 +177,15 @@ impl Images {
         self.stored = stored;
     }
 
-    /// Why no image came, if one was to come. An announced image that never came was taken out by moderation.
+    /// Why an image did not come that was to come. If none came, an announced image that was never told of again was taken out by
+    /// moderation.
     pub(super) fn trouble(&self) -> Option<ImageTrouble> {
-        if !self.known.is_empty() || !self.is_announced {
-            return None;
+        match (self.known.is_empty(), self.is_failed) {
+            (true, true) => Some(ImageTrouble::Failed),
+            (true, false) => self.is_announced.then_some(ImageTrouble::Moderated),
+            (false, _) if self.is_moderated => Some(ImageTrouble::OneModerated),
+            (false, is_failed) => is_failed.then_some(ImageTrouble::OneFailed),
         }
-        Some(if self.is_failed { ImageTrouble::Failed } else { ImageTrouble::Moderated })
     }
 
     /// Where an image is to be fetched: paths are those of the assets host. Other schemes are no images (`prompt://`) or not to

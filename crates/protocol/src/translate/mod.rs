@@ -14,6 +14,7 @@ use crate::drift::Specimen;
 use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, Severity, Source, StoredAnswer};
 use crate::failure::Failure;
 use crate::markup::MarkupScanner;
+pub use images::{ImageLinks, MadeImage};
 use page::Page;
 use reasoning::Reasoning;
 
@@ -30,6 +31,8 @@ pub struct RenderOptions {
     pub show_search: bool,
     /// What generated images' paths are appended to, without a closing slash.
     pub assets_url: String,
+    /// Where generated images are linked to; `None`: to where the upstream has them.
+    pub image_links: Option<ImageLinks>,
 }
 
 /// A piece of the answer as a client sees it.
@@ -96,7 +99,7 @@ impl Translator {
     pub fn new(options: RenderOptions) -> Self {
         Self {
             scanner: MarkupScanner::new(),
-            page: Page::new(options.assets_url.clone()),
+            page: Page::new(&options),
             reasoning: Reasoning::new(&options),
             options,
             raw: String::new(),
@@ -203,6 +206,16 @@ impl Translator {
         self.page.text()
     }
 
+    /// Whether the answer shows images that [`Self::take_made_images`] has not given away.
+    pub fn has_made_images(&self) -> bool {
+        self.page.has_made_images()
+    }
+
+    /// The generated images that the answer shows, each once, but for those of a replay, which are told again.
+    pub fn take_made_images(&mut self) -> Vec<MadeImage> {
+        self.page.take_made_images()
+    }
+
     /// How much reasoning there was, shown or not.
     pub fn reasoning_bytes(&self) -> usize {
         self.reasoning.bytes()
@@ -252,7 +265,12 @@ impl Translator {
         if let CardKind::GeneratedImage(image) = &card.kind {
             match image {
                 Some(image) => self.image(image, out),
-                None => self.page.announce_image(),
+                None => {
+                    self.page.announce_image();
+                    if self.page.takes_reasoning() {
+                        self.reasoning.image_begun(out);
+                    }
+                }
             }
         }
         self.page.add_card(card, out);
@@ -269,8 +287,12 @@ impl Translator {
     }
 
     fn image(&mut self, image: &ImageProgress, out: &mut impl FnMut(ChatEvent<'_>)) {
-        if self.page.takes_reasoning() && image.is_last() {
-            self.reasoning.close(out);
+        if self.page.takes_reasoning() {
+            if image.is_last() {
+                self.reasoning.close(out);
+            } else {
+                self.reasoning.image_progress(image.progress, out);
+            }
         }
         self.page.image(image, out);
     }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::ChatEvent;
-use super::images::{ImageTrouble, Images, image_markdown, link_target};
+use super::RenderOptions;
+use super::images::{ImageTrouble, Images, MadeImage, image_markdown, link_target};
 use super::visible::VisibleText;
 use crate::event::{Card, CardKind, ImageProgress};
 use crate::markup::{MarkupEvent, MarkupScanner};
@@ -55,10 +56,10 @@ enum Held {
 }
 
 impl Page {
-    pub(super) fn new(assets_url: String) -> Self {
+    pub(super) fn new(options: &RenderOptions) -> Self {
         Self {
             visible: VisibleText::default(),
-            images: Images::new(assets_url),
+            images: Images::new(options.assets_url.clone(), options.image_links.clone()),
             cards: HashMap::new(),
             cited: Vec::new(),
             is_behind_block: false,
@@ -248,6 +249,15 @@ impl Page {
         self.show_ready_images(out);
     }
 
+    /// Whether images were shown that [`Self::take_made_images`] has not given away.
+    pub(super) fn has_made_images(&self) -> bool {
+        self.images.has_made()
+    }
+
+    pub(super) fn take_made_images(&mut self) -> Vec<MadeImage> {
+        self.images.take_made()
+    }
+
     fn show_ready_images(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
         if self.is_in_document {
             return;
@@ -285,12 +295,14 @@ impl Page {
         self.show_ready_images(out);
     }
 
-    /// One line about images that did not come, if none came.
+    /// One line about images that did not come.
     pub(super) fn show_image_trouble(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
         let line = match self.images.trouble() {
             None => return,
             Some(ImageTrouble::Moderated) => "*The upstream's moderation withheld the image.*",
             Some(ImageTrouble::Failed) => "*The upstream could not make the image.*",
+            Some(ImageTrouble::OneModerated) => "*The upstream's moderation withheld another image.*",
+            Some(ImageTrouble::OneFailed) => "*The upstream could not make another image.*",
         };
         self.begin_block(out);
         self.visible.write(line, out);
@@ -298,7 +310,7 @@ impl Page {
 
     /// The text that a whole message would have shown, with the cards known now and without generated images.
     pub(super) fn render_whole(&self, message: &str) -> String {
-        let mut page = Page::new(String::new());
+        let mut page = Page::new(&RenderOptions::default());
         page.cards.clone_from(&self.cards);
         let mut scanner = MarkupScanner::new();
         scanner.push(message, |event| page.markup(event, &mut |_| {}));

@@ -27,6 +27,8 @@ pub(super) struct Reasoning {
     skip_bytes: usize,
     is_shown: bool,
     calls: Vec<String>,
+    /// How far images are, as it was last told, in percent.
+    image_percent: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Reasoning {
             skip_bytes: 0,
             is_shown: false,
             calls: Vec::new(),
+            image_percent: None,
         }
     }
 
@@ -136,6 +139,24 @@ impl Reasoning {
             0 => self.line("→ nothing found", out),
             1 => self.line("→ 1 result", out),
             _ => self.line(&format!("→ {count} results"), out),
+        }
+    }
+
+    /// The model has begun to make an image.
+    pub(super) fn image_begun(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
+        if self.show_search && self.image_percent.is_none() {
+            self.image_percent = Some(0);
+            self.line("🎨 making an image", out);
+        }
+    }
+
+    /// An image is this far, in percent.
+    pub(super) fn image_progress(&mut self, progress: f64, out: &mut impl FnMut(ChatEvent<'_>)) {
+        // `as` saturates, which is right for a figure that is out of range.
+        let percent = progress.clamp(0.0, 100.0) as u8;
+        if self.show_search && percent > 0 && self.image_percent != Some(percent) {
+            self.image_percent = Some(percent);
+            self.line(&format!("🎨 the image is {percent} % done"), out);
         }
     }
 

@@ -1,14 +1,19 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ChatEvent, Ending, RenderOptions, Translator};
+use super::{ChatEvent, Ending, ImageLinks, RenderOptions, Translator};
 use crate::drift::Specimen;
 use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, StoredAnswer};
 use crate::failure::FailureKind;
 use crate::rest::decode;
 
 fn options() -> RenderOptions {
-    RenderOptions { show_thinking: true, show_search: true, assets_url: "https://own.example/images/".to_owned() }
+    RenderOptions {
+        show_thinking: true,
+        show_search: true,
+        assets_url: "https://own.example/images/".to_owned(),
+        image_links: None,
+    }
 }
 
 /// What a client sees.
@@ -225,12 +230,63 @@ fn a_generated_image_shows_once_whatever_comes_first() {
     ];
     for frames in orders {
         let frames: Vec<_> = frames.iter().map(|frame| (*frame).clone()).collect();
-        assert_eq!(run(&frames), (Seen { text: markdown.to_owned(), ..Seen::default() }, Ending::Complete));
+        let (seen, ending) = run(&frames);
+        assert_eq!((seen.text.as_str(), ending), (markdown, Ending::Complete));
     }
     let around = [token("Here it is: "), last.clone(), token("Enjoy."), soft_stop()];
     assert_eq!(text_of(&around), format!("Here it is: \n\n{markdown}\n\nEnjoy."));
     let in_document = [token("<xaiArtifact>a"), last, token("b</xaiArtifact>c"), soft_stop()];
     assert_eq!(text_of(&in_document), format!("````\nab\n````\n\n{markdown}\n\nc"));
+}
+
+#[test]
+fn how_far_an_image_is_shows_in_the_reasoning() {
+    let state = |progress: i64| image("k", json!({"imageUrl": "users/u/i.jpg", "progress": progress}));
+    let frames = [
+        image("k", Value::Null),
+        image("l", Value::Null),
+        token(IMAGE_TAG),
+        state(50),
+        state(50),
+        state(75),
+        state(100),
+    ];
+    assert_eq!(run(&frames).0.reasoning, "🎨 making an image\n🎨 the image is 50 % done\n🎨 the image is 75 % done\n",);
+    // The answer has begun: no reasoning any more.
+    assert_eq!(run(&[token("Here:"), image("k", Value::Null), state(50), state(100)]).0.reasoning, "");
+}
+
+#[test]
+fn images_are_linked_under_names_of_their_own_and_given_away_once() {
+    let links = ImageLinks { base: "https://gateway.example/images".to_owned(), salt: [7; 16] };
+    let linked = RenderOptions { image_links: Some(links.clone()), ..options() };
+    let frames = [
+        image("k", json!({"imageUrl": "users/u/i.PNG?x=1", "progress": 100, "imageTitle": "Kite"})),
+        image("k", json!({"imageUrl": "users/u/i.PNG?x=1", "progress": 100})),
+        image("l", json!({"imageUrl": "https://public.example/j", "progress": 100})),
+    ];
+    let mut translator = Translator::new(linked.clone());
+    let mut seen = Seen::default();
+    assert!(!translator.has_made_images());
+    feed(&mut translator, &frames, &mut seen);
+    let made = translator.take_made_images();
+    let sources: Vec<_> = made.iter().map(|image| image.source.as_str()).collect();
+    assert_eq!(sources, ["https://own.example/images/users/u/i.PNG?x=1", "https://public.example/j"]);
+    let (first, second) = (&made[0].id, &made[1].id);
+    assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    let base = &links.base;
+    assert_eq!(seen.text, format!("![Kite]({base}/{first}.png)\n\n![image]({base}/{second}.jpg)"));
+    assert!(!translator.has_made_images() && translator.take_made_images().is_empty());
+
+    // A replay names them alike; another answer does not.
+    let mut resumed = Translator::resume(translator);
+    let shown = seen.text.clone();
+    feed(&mut resumed, &frames, &mut seen);
+    assert_eq!((seen.text, resumed.take_made_images()), (shown, made.clone()));
+    let other = ImageLinks { salt: [8; 16], ..links };
+    let mut translator = Translator::new(RenderOptions { image_links: Some(other), ..linked });
+    feed(&mut translator, &frames, &mut Seen::default());
+    assert_ne!(translator.take_made_images()[0].id, made[0].id);
 }
 
 #[test]
@@ -263,14 +319,14 @@ fn images_that_do_not_come_leave_one_line() {
     assert_eq!(text_of(&[token("Sorry"), moderated, soft_stop(), repeated]), format!("Sorry\n\n{withheld}"));
     assert_eq!(
         run(&[image("k", Value::Null), token(IMAGE_TAG), soft_stop()]),
-        (Seen { text: withheld.to_owned(), ..Seen::default() }, Ending::Complete)
+        (Seen { reasoning: "🎨 making an image\n".to_owned(), text: withheld.to_owned() }, Ending::Complete)
     );
     let failed = image("k", json!({"progress": 100, "systemErrCode": 1007}));
     assert_eq!(text_of(&[failed, soft_stop()]), "*The upstream could not make the image.*");
     let good = image("j", json!({"imageUrl": "users/u/j.jpg", "progress": 100}));
     assert_eq!(
         text_of(&[image("k", json!({"moderated": true})), good, soft_stop()]),
-        "![image](https://own.example/images/users/u/j.jpg)"
+        "![image](https://own.example/images/users/u/j.jpg)\n\n*The upstream's moderation withheld another image.*"
     );
 }
 

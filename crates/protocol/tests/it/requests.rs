@@ -140,7 +140,7 @@ fn wrong_requests_are_refused_with_the_member_at_fault() {
             with(
                 json!({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}, image]}]}),
             ),
-            "messages[1].content[1]",
+            "messages[1].content[1].image_url.url",
             Some("unsupported_content"),
         ),
         (with(json!({"stream": "yes"})), "stream", None),

@@ -184,6 +184,7 @@ pub(crate) fn messages(acts: &[Act], form: Form) -> Vec<Value> {
             Act::Image { id, moderated } => {
                 told.output(json!({"card_attachment": image(id, Value::Null)}));
                 told.text(&tag(id, "generated_image_card", "render_generated_image"));
+                told.output(json!({"card_attachment": image(id, image_chunk(id, 50, false))}));
                 told.output(json!({"card_attachment": image(id, image_chunk(id, 100, *moderated))}));
             }
         }

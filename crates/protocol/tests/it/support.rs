@@ -115,7 +115,12 @@ impl Answer {
 }
 
 pub(crate) fn options() -> RenderOptions {
-    RenderOptions { show_thinking: true, show_search: true, assets_url: "https://gateway.test/images".to_owned() }
+    RenderOptions {
+        show_thinking: true,
+        show_search: true,
+        assets_url: "https://gateway.test/images".to_owned(),
+        image_links: None,
+    }
 }
 
 /// A stream on its way through splitter, decoder and translator.

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{App, answer};
@@ -26,6 +27,7 @@ pub(super) fn router() -> Router<App> {
         .route("/routes", get(routes).post(switch_routes))
         .route("/replies", get(replies))
         .route("/report", get(report))
+        .route("/uploads", get(uploads))
         .route("/calls", get(calls).delete(clear_calls))
         .route("/reset", post(reset))
 }
@@ -231,6 +233,20 @@ async fn report(State(shared): State<App>) -> Response {
 
 async fn calls(State(shared): State<App>) -> Response {
     answer::ok(&shared.state().calls.iter().map(Call::json).collect::<Vec<_>>().into())
+}
+
+/// The files that accounts were given, with their bytes in base64.
+async fn uploads(State(shared): State<App>) -> Response {
+    let state = shared.state();
+    let rows = state.uploads.iter().map(|file| {
+        json!({
+            "account": file.account,
+            "name": file.name,
+            "content_type": file.content_type,
+            "content": STANDARD.encode(&file.content),
+        })
+    });
+    answer::ok(&rows.collect::<Vec<_>>().into())
 }
 
 async fn clear_calls(State(shared): State<App>) -> Response {

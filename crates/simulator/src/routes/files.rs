@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     ids, image,
-    state::{Asset, AssetContent, State as Store},
+    state::{Asset, AssetContent, FileFaults, State as Store, UploadedFile},
 };
 
 const UPLOAD: Route = Route::unary("upload");
@@ -33,6 +33,9 @@ struct Sent {
 /// A JSON body with the content in base64.
 pub(super) async fn upload(State(shared): State<App>, request: Request) -> Answered {
     let Entry { sso, body } = enter(&shared, UPLOAD, None, request).await?;
+    if let Some(fault) = fault(&mut shared.state(), |faults| faults.no_upload) {
+        return fault;
+    }
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
     let (Ok(content), false) = (STANDARD.decode(text("content")), text("fileName").is_empty()) else {
         return Err(answer::bad_request(UPLOAD.errors, "Invalid file"));
@@ -48,8 +51,20 @@ pub(super) async fn upload_direct(State(shared): State<App>, request: Request) -
     let Some(sent) = sent_part(Request::from_parts(parts, body)).await else {
         return Err(answer::bad_request(UPLOAD_DIRECT.errors, "Invalid form"));
     };
+    if let Some(fault) = fault(&mut shared.state(), |faults| faults.no_direct_upload) {
+        return fault;
+    }
     let metadata = store(&mut shared.state(), &sso, sent);
     Ok(answer::ok(&json!({"uploadId": ids::fresh(), "fileMetadata": metadata, "terminalError": {}})))
+}
+
+/// What an upload is answered instead of being taken.
+fn fault(state: &mut Store, is_missing: impl FnOnce(&FileFaults) -> bool) -> Option<Answered> {
+    if is_missing(&state.file_faults) {
+        return Some(Err(answer::no_route()));
+    }
+    let (status, body) = state.file_faults.refusals.pop_front()?;
+    Some(Ok(answer::raw(status, "application/json", body.into_bytes())))
 }
 
 async fn sent_part(mut request: Request) -> Option<Sent> {
@@ -72,12 +87,19 @@ fn store(state: &mut Store, sso: &str, sent: Sent) -> Value {
     let path = format!("users/{user_id}/{id}/content");
     let metadata = json!({
         "fileMetadataId": id,
-        "fileMimeType": sent.content_type,
-        "fileName": sent.name,
+        "fileMimeType": &sent.content_type,
+        "fileName": &sent.name,
         "fileUri": path,
         "parsedFileUri": "",
         "createTime": ids::timestamp(SystemTime::now()),
         "fileSource": "SELF_UPLOAD_FILE_SOURCE",
+    });
+    state.uploads.push(UploadedFile {
+        id: id.clone(),
+        account: sso.to_owned(),
+        name: sent.name,
+        content_type: sent.content_type.clone(),
+        content: sent.content.clone(),
     });
     let content = AssetContent::Uploaded(sent.content);
     state.assets.insert(path, Asset { owner: user_id, content_type: sent.content_type, content });
@@ -91,7 +113,12 @@ pub(super) async fn asset(State(shared): State<App>, uri: Uri, request: Request)
     let Ok(Entry { sso, .. }) = enter(&shared, ASSET, None, request).await else {
         return Ok(answer::raw(403, "text/plain", b"Forbidden".to_vec()));
     };
+    let wait = shared.state().file_faults.assets_wait;
+    tokio::time::sleep(wait).await;
     let mut state = shared.state();
+    if let Some(status) = state.file_faults.assets_status {
+        return Ok(answer::raw(status, "text/plain", b"Out of order".to_vec()));
+    }
     Ok(match state.assets.get(&path) {
         None => answer::raw(404, "text/plain", b"Not Found".to_vec()),
         Some(asset) if asset.owner == ids::derived(&sso) => answer::raw(200, &asset.content_type, asset.bytes()),

@@ -49,7 +49,7 @@ struct Stream {
     operation_id = "events_stream",
     tag = "events",
     params(
-        ("topics" = Option<String>, Query, description = "Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`, `jobs`, `job:ID`; all unless given."),
+        ("topics" = Option<String>, Query, description = "Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`, `jobs`, `job:ID`, `images`; all unless given."),
         ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen."),
     ),
     responses((status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"), (status = 503, description = "There are as many streams as there may be.", body = AdminErrorBody)),

@@ -20,6 +20,7 @@ mod error;
 mod events;
 mod export;
 mod identifiers;
+mod images;
 mod imports;
 mod jobs;
 mod keys;
@@ -55,6 +56,7 @@ use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::conversations::Conversations;
 use crate::events::Events;
+use crate::images::Images;
 use crate::jobs::Jobs;
 use crate::keys::ApiKeys;
 use crate::settings::{SettingsHandle, SettingsHistory};
@@ -88,6 +90,7 @@ pub(crate) struct AdminState {
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) recorder: Recorder,
+    pub(crate) images: Images,
     pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
@@ -159,6 +162,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(statistics::capacity))
         .routes(routes!(attention::list))
         .routes(routes!(search::search))
+        .routes(routes!(images::list))
+        .routes(routes!(images::usage))
+        .routes(routes!(images::show, images::delete))
+        .routes(routes!(images::test_link))
 }
 
 /// All routes, relative to where they are mounted.

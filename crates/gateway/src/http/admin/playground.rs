@@ -68,6 +68,7 @@ fn api_state(state: &AdminState) -> ApiState {
         admins: state.admins.clone(),
         accounts: state.accounts.clone(),
         chat: state.chat.clone(),
+        images: state.images.clone(),
         recorder: state.recorder.clone(),
         metrics: state.metrics.clone(),
         store: state.store.clone(),

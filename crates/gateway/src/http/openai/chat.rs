@@ -21,6 +21,7 @@ use crate::http::caller::authenticate;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::key_limits;
+use crate::http::public_url::public_url;
 use crate::http::request_id::RequestId;
 use crate::http::streamed::LongAnswer;
 use crate::keys::{Admission, ApiKey, CONSOLE_KEY, Verified};
@@ -67,7 +68,9 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     };
     let rate = admission.rate;
     let mut response = match read_turn(admission.key(), &settings, &parts.headers, body, read, &mut record).await {
-        Ok(turn) => {
+        Ok(mut turn) => {
+            let way = parts.extensions.get::<ClientAddress>().map(|client| client.1);
+            turn.ask.public_url = public_url(&parts.headers, way, &settings);
             let options = options(&state, &settings, &turn, admission, &request_id);
             let answered = Box::pin(answer(state, turn, record, options)).await;
             answered.unwrap_or_else(|error| error.into_response(&request_id.0))

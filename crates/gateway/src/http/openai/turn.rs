@@ -103,6 +103,7 @@ fn ask(
         show_thinking: reasoning.show.or(by_key).unwrap_or(settings.show_thinking),
         show_search: settings.show_search,
         search: search.unwrap_or(true),
+        public_url: String::new(),
     }
 }
 

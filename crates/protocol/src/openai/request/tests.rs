@@ -103,7 +103,11 @@ fn complaints_name_the_member() {
         (asking(json!([{"role": "user", "content": 1}])), at("invalid_type", "messages[0].content")),
         (
             part(json!({"type": "image_url", "image_url": {"url": "x"}})),
-            at("unsupported_content", "messages[1].content[1]"),
+            at("unsupported_content", "messages[1].content[1].image_url.url"),
+        ),
+        (
+            part(json!({"type": "input_image", "image_url": "x"})),
+            at("unsupported_content", "messages[1].content[1].image_url"),
         ),
         (part(json!({"type": "input_audio"})), at("unsupported_content", "messages[1].content[1]")),
         (part(json!({"type": "text"})), at("missing_required_parameter", "messages[1].content[1].text")),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,9 @@ use super::caller::SESSION_COOKIE;
 use super::*;
 use crate::audit::DriftLog;
 use crate::chat::ChatRooms;
-use crate::http::client_address::ClientAddress;
+use crate::http::client_address::{ClientAddress, Way};
 use crate::http::request_id::RequestId;
+use crate::images::{ImageFiles, ImageRooms, Images};
 use crate::jobs::{JobRooms, Jobs};
 use crate::keys::KeyTerms;
 use crate::secrets::Cipher;
@@ -73,6 +74,23 @@ impl Fixture {
         let cipher = Cipher::load_or_create(path, None).unwrap();
         let claim_file = path.join("claim.hash");
         let events = Events::new(&clock);
+        let options = UpstreamOptions {
+            base_url: "http://127.0.0.1:9".to_owned(),
+            assets_url: "http://127.0.0.1:9".to_owned(),
+            additional_ca: None,
+        };
+        let upstream = Upstream::new(options, TaskTracker::new()).unwrap();
+        let images = Images::load(ImageRooms {
+            settings: settings.clone(),
+            store: store.clone(),
+            upstream: upstream.clone(),
+            files: ImageFiles::new(path.join("images")),
+            credentials: std::sync::Arc::new(|_| None),
+            events: events.clone(),
+            clock: clock.clone(),
+            tasks: TaskTracker::new(),
+        });
+        let images = images.await.unwrap();
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await.unwrap();
         let rooms = JobRooms {
             store: store.clone(),
@@ -81,8 +99,6 @@ impl Fixture {
             cipher: cipher.clone(),
             clock: clock.clone(),
         };
-        let upstream = UpstreamOptions { base_url: "http://127.0.0.1:9".to_owned(), additional_ca: None };
-        let upstream = Upstream::new(upstream, TaskTracker::new()).unwrap();
         let exit = ExitBreaker::new(clock.clone());
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let chat = ChatService::new(ChatRooms {
@@ -93,6 +109,7 @@ impl Fixture {
             exit: exit.clone(),
             drift: DriftLog::new(writer.clone(), Metrics::new(), clock.clone()),
             assets_url: "http://127.0.0.1:9".to_owned(),
+            images: images.clone(),
             tasks: TaskTracker::new(),
         });
         let state = AdminState {
@@ -108,6 +125,7 @@ impl Fixture {
             conversations,
             chat,
             recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
+            images,
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
@@ -156,7 +174,7 @@ impl Fixture {
 
     async fn deliver(&self, mut request: Request<Body>) -> Answer {
         request.extensions_mut().insert(RequestId(Arc::from("req-test")));
-        request.extensions_mut().insert(ClientAddress(IpAddr::from([203, 0, 113, 1])));
+        request.extensions_mut().insert(ClientAddress(IpAddr::from([203, 0, 113, 1]), Way::Straight));
         let response: Response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
