@@ -3,10 +3,16 @@
 #   docker build -t grok2api .
 #   docker run -p 8000:8000 -v grok2api-data:/data grok2api
 
+FROM node:22-bookworm-slim AS console
+WORKDIR /src
+COPY web web
+RUN web/build-if-stale
+
 # Comes with the C compiler that SQLite and ring are built with.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=console /src/web/dist web/dist
 RUN cargo build --release --locked -p grok2api \
  && strip target/release/grok2api
 
@@ -18,6 +24,7 @@ FROM rust:1.95-alpine AS build-static
 RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
+COPY --from=console /src/web/dist web/dist
 RUN cargo build --release --locked -p grok2api \
  && strip target/release/grok2api
 

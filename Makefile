@@ -3,8 +3,9 @@
 CARGO ?= cargo
 # Everything after `make run ARGS=…` goes to the program.
 ARGS ?=
+MUSL = $(shell uname -m)-unknown-linux-musl
 
-.PHONY: help run demo test check fmt generate console e2e clients contract bench bench-admin size
+.PHONY: help run demo test check fmt generate console e2e clients contract static bench bench-admin size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,9 @@ contract: ## The OpenAPI document against the running service, by Schemathesis.
 
 fmt: ## Formats the code.
 	$(CARGO) fmt --all
+
+static: console ## A static binary for this machine's kind; needs musl-gcc and the Rust target of the same name.
+	CC_$(subst -,_,$(MUSL))=musl-gcc $(CARGO) build --release --locked -p grok2api --target $(MUSL)
 
 bench-admin: ## Request log and statistics over 1,000,000 requests.
 	bench/admin

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs Grok2API as a service: one binary, a user of its own, a data directory that only this user can read, a systemd unit.
-# Downloads nothing: it takes a binary that is there, or with --build what cargo builds of this checkout (cargo fetches the
-# dependencies). Running it again updates what is installed; data and settings stay.
+# Downloads nothing: it takes a binary that is there, or with --build what npm and cargo build of this checkout (they fetch
+# the dependencies). Running it again updates what is installed; data and settings stay.
 set -eu
 
 usage() {
@@ -9,7 +9,7 @@ usage() {
 usage: install.sh [options]
 
   --binary FILE     install this binary (default: target/release/grok2api of this checkout)
-  --build           build it first: cargo build --release --locked
+  --build           build it first, with the web console where Node is installed
   --prefix DIR      the binary goes to DIR/bin (default: /usr/local)
   --data-dir DIR    accounts, settings, database (default: /var/lib/grok2api)
   --listen ADDRESS  where it listens (default: 127.0.0.1:8000); written into /etc/grok2api.env at the first installation only
@@ -125,6 +125,8 @@ fi
 if [ "$build" = yes ]; then
   [ -z "$binary" ] || fail "--build and --binary do not go together"
   command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install Rust 1.95 or newer, or give a --binary"
+  # Says so and goes on where Node is missing: the API works without the console.
+  [ ! -x "$here/web/build-if-stale" ] || "$here/web/build-if-stale"
   (cd "$here" && cargo build --release --locked -p grok2api)
 fi
 if [ -z "$binary" ]; then

@@ -126,6 +126,18 @@ async fn chats_of_the_old_directory_go_on_where_they_were() {
     rig.start_again().await;
     assert!(import(&old, &rig.directory).await.is_err(), "a gateway runs on it");
 
+    // A probe knows it and does not take it.
+    let first = rig.admin("GET", "/keys?q=first", None).await.1["items"][0]["id"].clone();
+    for members in [json!({}), json!({ "conversation_id": "conv-0123456789abcdef01234567" })] {
+        let mut probe = json!({ "key_id": first, "messages": talk(&rig, KEY, &chats[0].0).asking("and now?") });
+        probe.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let (_, found) = rig.admin("POST", "/conversations/match", Some(probe)).await;
+        assert_eq!(found["conversation_id"], "conv-0123456789abcdef01234567", "{found}");
+        assert!(found["turn_id"].is_string(), "{found}");
+    }
+    assert_eq!(rig.count("SELECT COUNT(*) FROM imported_conversations").await, 3);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM conversations WHERE key_id = ''").await, 3);
+
     // By the resent history; again by it, which is now known as any other.
     let mut known = talk(&rig, KEY, &chats[0].0);
     // A key made here is no heir.
