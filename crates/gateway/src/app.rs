@@ -156,7 +156,14 @@ impl Gateway {
             clock: clock.clone(),
         };
         let jobs = Jobs::load(job_rooms, stop.background.clone(), stop.ends.soft.clone()).await?;
-        let admin = admin_state(&api, trail.clone(), events.clone(), history.clone(), upstream, jobs.clone());
+        let admin = admin_state(
+            &api,
+            trail.clone(),
+            events.clone(),
+            history.clone(),
+            upstream,
+            (conversations.clone(), jobs.clone()),
+        );
         let front = Front::new(api.clone(), admin_router(admin.clone()));
         let metrics_listener = bootstrap.metrics_listen.map(bind).transpose()?;
         let public_address = gateway_address(address, &settings.current().base_url);
@@ -337,7 +344,7 @@ fn admin_state(
     events: Events,
     history: SettingsHistory,
     upstream: Upstream,
-    jobs: Jobs,
+    (conversations, jobs): (Conversations, Jobs),
 ) -> AdminState {
     AdminState {
         trail,
@@ -353,6 +360,9 @@ fn admin_state(
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
         images: api.images.clone(),
+        conversations,
+        chat: api.chat.clone(),
+        recorder: api.recorder.clone(),
         jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),

@@ -4,12 +4,16 @@
 //! *answer* that followed, and the last user side, which is what is asked now. System text stands apart. Clients alter what
 //! they resend, so texts are normalised before hashing: see [`normalise`] and [`normalise_answer`].
 
+mod difference;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::openai::{ImageSource, Message, Role};
+
+pub use difference::Difference;
 
 /// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
 const LINES_KEPT: usize = 128;

@@ -31,7 +31,8 @@ impl AccountPool {
     }
 }
 
-fn why_not<'a>(entry: &'a Entry, mode: &str, now: i64) -> &'a str {
+/// Why an account cannot serve a mode.
+pub(super) fn why_not<'a>(entry: &'a Entry, mode: &str, now: i64) -> &'a str {
     if !entry.enabled {
         "disabled"
     } else if entry.invalid.is_some() {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::choice::why_not;
 use super::entry::{Entry, Rest};
 use super::ready::ReadyLists;
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
@@ -208,6 +209,31 @@ impl State {
             .filter(|index| !tried.contains(index))
             .filter(|index| self.entry(*index).is_some_and(|entry| entry.can_serve(mode, now)))
             .or_else(|| self.first_ready(mode, tried, now))?;
+        self.use_now(index, now);
+        Some(index)
+    }
+
+    /// Takes this account and no other; or why it cannot serve.
+    pub(super) fn take_only(&mut self, mode: &str, id: &str, tried: &[u32], now: i64) -> Result<u32, NoAccount> {
+        self.wake(now);
+        let index = self.find(id);
+        let entry = index.and_then(|index| self.entry(index));
+        let (reason, next_at) = match (index, entry) {
+            (Some(index), Some(_)) if tried.contains(&index) => ("tried".to_owned(), None),
+            (Some(index), Some(entry)) if entry.can_serve(mode, now) => {
+                self.use_now(index, now);
+                return Ok(index);
+            }
+            (_, Some(entry)) => {
+                let rest = entry.rests.iter().find(|rest| rest.until > now && rest.covers(mode));
+                (why_not(entry, mode, now).to_owned(), rest.map(|rest| rest.until))
+            }
+            (_, None) => ("deleted".to_owned(), None),
+        };
+        Err(NoAccount { reasons: BTreeMap::from([(reason, 1)]), next_at })
+    }
+
+    fn use_now(&mut self, index: u32, now: i64) {
         self.clock_of_use += 1;
         let used = self.clock_of_use;
         self.change(index, now, |entry| {
@@ -216,7 +242,6 @@ impl State {
             entry.last_used_at = Some(now);
         });
         self.dirty.insert(index);
-        Some(index)
     }
 
     fn first_ready(&mut self, mode: &str, tried: &[u32], now: i64) -> Option<u32> {

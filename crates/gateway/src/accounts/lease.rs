@@ -1,8 +1,8 @@
 //! The right to use an account for one attempt.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
-use super::choose::NoAccount;
+use super::choose::{NoAccount, State};
 use super::entry::Entry;
 use super::rest::{Fault, RestLengths, charge};
 use super::{AccountPool, TOKEN_CONTEXT};
@@ -38,9 +38,23 @@ impl AccountPool {
     pub(crate) fn acquire(&self, mode: &str, preferred: Option<&str>, tried: &[u32]) -> Result<Lease, NoAccount> {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
-        let Some(index) = state.take(mode, preferred, tried, now) else {
-            return Err(state.no_account(mode, tried, now));
-        };
+        match state.take(mode, preferred, tried, now) {
+            Some(index) => Ok(self.lease(state, index, mode, now)),
+            None => Err(state.no_account(mode, tried, now)),
+        }
+    }
+
+    /// Takes this account and no other, if it can serve `mode`.
+    pub(crate) fn acquire_only(&self, mode: &str, account_id: &str, tried: &[u32]) -> Result<Lease, NoAccount> {
+        let now = self.shared.clock.now_ms();
+        let mut state = self.state();
+        match state.take_only(mode, account_id, tried, now) {
+            Ok(index) => Ok(self.lease(state, index, mode, now)),
+            Err(why) => Err(why),
+        }
+    }
+
+    fn lease(&self, state: MutexGuard<'_, State>, index: u32, mode: &str, now: i64) -> Lease {
         let entry = state.entry(index).expect("take() answers an account that is there");
         let credential = self.credential_of(entry);
         let user_id = entry.user_id.clone();
@@ -48,7 +62,7 @@ impl AccountPool {
         let taken = entry.used;
         drop(state);
         let (pool, mode) = (self.clone(), mode.to_owned());
-        Ok(Lease { pool, index, mode, credential, user_id, websocket_missing, taken, settled: false })
+        Lease { pool, index, mode, credential, user_id, websocket_missing, taken, settled: false }
     }
 
     /// The credential of an account that is not to serve, only to be asked (share, rate limits). `None` when it is gone,

@@ -54,7 +54,7 @@ pub(crate) struct Attempt {
 /// Why an account was taken.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Choice {
-    /// `owner`: it holds the conversation. `least_busy`: the least busy, longest unused one.
+    /// `owner`: it holds the conversation. `least_busy`: the least busy, longest unused one. `asked_for`: an admin wanted it.
     pub(crate) rule: String,
     /// Why the conversation's own account was not taken: `disabled`, `invalid`, `deleted`, `tried`, or the reason of its rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -110,6 +110,11 @@ impl RequestRecord {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Attempts so far.
+    pub(crate) fn attempt_count(&self) -> usize {
+        self.attempts.len()
+    }
+
     /// Notes that the key is known and the body read.
     pub(crate) fn read(&mut self) {
         self.routing.read_ms = Some(self.elapsed_ms());

@@ -131,6 +131,28 @@ impl Answer {
         &self.plan.turn_id
     }
 
+    /// The turn that is continued.
+    pub(crate) fn parent_turn(&self) -> Option<&str> {
+        self.plan.parent.as_ref().map(|parent| parent.id.as_str())
+    }
+
+    /// By what the conversation was recognised.
+    pub(crate) fn recognised(&self) -> &'static str {
+        self.plan.recognised.label()
+    }
+
+    /// What the upstream has told of its ids so far, while the answer is not stored yet: conversation and response.
+    pub(crate) fn upstream_ids(&self) -> (Option<&str>, Option<&str>) {
+        let parent = self.parent_conversation.as_deref();
+        match &self.state {
+            State::Streaming(stream) | State::Complete(stream) => {
+                let ids = stream.translator().ids();
+                (ids.conversation_id.as_deref().or(parent), ids.response_id.as_deref())
+            }
+            State::Committing(_) | State::Unstored | State::Ended => (parent, None),
+        }
+    }
+
     /// Fills in what only the writer of the answer knows, when everything has been told: the tokens, and the bytes yet to come.
     pub(crate) fn told(&mut self, usage: &Usage, end_bytes: usize) {
         let row = &mut self.record.row;

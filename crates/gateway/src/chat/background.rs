@@ -36,6 +36,14 @@ impl Default for Background {
 }
 
 impl Background {
+    /// Notes that an account got something more to keep.
+    pub(super) fn note_busy(&self, account_id: &str) {
+        let mut busy = self.busy_accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !busy.contains(account_id) {
+            busy.insert(account_id.to_owned());
+        }
+    }
+
     pub(super) fn take_busy_accounts(&self) -> Vec<String> {
         let mut busy = self.busy_accounts.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *busy).into_iter().collect()
@@ -71,11 +79,7 @@ pub(super) fn check_quota(shared: &Arc<Shared>, credential: Credential, mode: St
 
 /// A turn has been stored.
 pub(super) fn after_commit(shared: &Arc<Shared>, plan: &Plan, place: Place) {
-    let mut busy = shared.background.busy_accounts.lock().unwrap_or_else(PoisonError::into_inner);
-    if !busy.contains(&place.account_id) {
-        busy.insert(place.account_id.clone());
-    }
-    drop(busy);
+    shared.background.note_busy(&place.account_id);
     if shared.settings.current().share_mode != ShareMode::Eager {
         return;
     }

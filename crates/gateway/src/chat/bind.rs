@@ -50,7 +50,7 @@ pub(super) async fn bind(
         }
         reason = "sharing_is_off";
         if settings.share_mode != ShareMode::Off {
-            match carry_over(shared, plan, parent, credential, settings).await {
+            match carry_over(shared, &plan.upstream_path(), parent, credential, settings).await {
                 Ok((place, moved)) => {
                     let way = (Receipt::Moved, "owner_cannot_serve");
                     return Ok(go_on((plan, pictures), way, &place, moved));
@@ -73,6 +73,18 @@ pub(super) async fn bind(
     } else {
         Err(ChatError::ConversationUnavailable)
     }
+}
+
+/// Whether the upstream still shows the conversation to its account.
+pub(super) async fn is_still_there(
+    shared: &Shared,
+    place: &Place,
+    credential: &Credential,
+    settings: &Settings,
+) -> bool {
+    let nodes = rest::response_node(&place.upstream_conversation_id);
+    let nodes = shared.upstream.call(credential, nodes, settings, rest::read_response_nodes).await;
+    nodes.is_ok_and(|nodes| nodes.nodes.iter().any(|node| node.id == place.upstream_response_id))
 }
 
 async fn open(
@@ -105,7 +117,7 @@ fn go_on(
 
 /// Why a conversation could not be carried over.
 #[derive(Debug, thiserror::Error)]
-enum CarryError {
+pub(crate) enum CarryError {
     #[error("its account is gone, switched off or invalid")]
     OwnerGone,
     #[error("share: {0}")]
@@ -116,10 +128,11 @@ enum CarryError {
     EmptyCopy,
 }
 
-/// Shares the parent at its owner and clones it into the other account.
-async fn carry_over(
+/// Shares the parent at its owner and clones it into the other account. `path`: the turns that lead to it in its upstream
+/// conversation, itself included.
+pub(super) async fn carry_over(
     shared: &Shared,
-    plan: &Plan,
+    path: &[Arc<TurnRow>],
     parent: &Arc<TurnRow>,
     credential: &Credential,
     settings: &Settings,
@@ -138,7 +151,6 @@ async fn carry_over(
     };
     // The copy holds the path from the root. Where its answers can be told apart, the earlier turns move as well, so that
     // branches from them stay native.
-    let path = plan.upstream_path();
     let answers: Vec<&str> =
         copy.responses.iter().filter(|response| response.is_assistant).map(|response| response.id.as_str()).collect();
     let moved = if answers.len() == path.len() {

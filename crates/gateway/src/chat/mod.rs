@@ -8,6 +8,7 @@ mod answer;
 mod background;
 mod bind;
 mod error;
+mod manage;
 mod open;
 mod pictures;
 mod settle;
@@ -29,7 +30,9 @@ use crate::settings::SettingsHandle;
 use crate::upstream::{ExitBreaker, Upstream};
 
 pub(crate) use answer::{Answer, Step};
+pub(crate) use bind::CarryError;
 pub(crate) use error::ChatError;
+pub(crate) use manage::{ManageError, TurnTexts, call_label};
 
 /// A cheap handle to the service.
 #[derive(Clone)]
@@ -73,6 +76,8 @@ pub(crate) struct Ask {
     pub(crate) model: Model,
     pub(crate) history: History,
     pub(crate) wanted: Wanted,
+    /// Only this account may serve; `None`: any.
+    pub(crate) account: Option<String>,
     pub(crate) show_thinking: bool,
     pub(crate) show_search: bool,
     /// Whether the model may search.

@@ -54,7 +54,7 @@ impl Opening<'_> {
             Err(error) => error,
         };
         if !may_choose || !self.is_worth_the_other(first, &error) {
-            return Err(error);
+            return Err(self.named_by_what_is_missing(error));
         }
         self.note_missing(first, &error);
         match self.open_over(first.other(), Some(error.label()), record).await {
@@ -63,8 +63,18 @@ impl Opening<'_> {
             Err(second) if self.is_missing(&error) && self.is_missing(&second) => {
                 Err(UpstreamErrorKind::NoRoute(NOT_FOUND).into())
             }
-            Err(second) => Err(second),
+            Err(second) => Err(self.named_by_what_is_missing(second)),
         }
+    }
+
+    /// A refusal that says "not found" to a new conversation speaks of the route: there is nothing else that could be missing.
+    fn named_by_what_is_missing(&self, error: UpstreamError) -> UpstreamError {
+        if error.status == Some(NOT_FOUND) && self.turn.parent.is_none() && is_not_found(&error)
+            || is_page_missing(&error)
+        {
+            return UpstreamError { kind: UpstreamErrorKind::NoRoute(NOT_FOUND), ..error };
+        }
+        error
     }
 
     /// `instead`: why the other transport was left.
@@ -146,6 +156,13 @@ const NOT_FOUND: u16 = 404;
 
 fn is_not_found(error: &UpstreamError) -> bool {
     matches!(&error.kind, UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound)
+}
+
+/// A page of the upstream's web site where its answer belongs: there is no such route, whatever was asked.
+fn is_page_missing(error: &UpstreamError) -> bool {
+    let is_unavailable =
+        matches!(&error.kind, UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::Unavailable);
+    error.status == Some(NOT_FOUND) && is_unavailable
 }
 
 /// The way to the WebSocket is there and ends in something else, for instance a proxy that knows no upgrades.

@@ -7,9 +7,10 @@ use protocol::failure::FailureKind;
 use protocol::history::UserSide;
 use protocol::translate::{ImageLinks, RenderOptions};
 use protocol::turn::{Parent, TurnRequest};
+use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::bind::{Binding, bind};
+use super::bind::{Binding, bind, is_still_there};
 use super::open::{Begun, Opening};
 use super::pictures::Pictures;
 use super::settle::settle;
@@ -19,7 +20,7 @@ use crate::accounts::{ChoiceReason, Lease};
 use crate::audit::{Choice, FailedAttempt, RequestRecord};
 use crate::conversations::Plan;
 use crate::settings::Settings;
-use crate::upstream::{Blame, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
+use crate::upstream::{Blame, Credential, Patience, Retry, UpstreamError, UpstreamErrorKind, Verdict};
 
 /// What this request has tried.
 #[derive(Default)]
@@ -32,6 +33,34 @@ struct Tried {
     owner_retried: bool,
     start_over: bool,
     last: Option<UpstreamError>,
+}
+
+/// How long the client waits for the first event, whatever is tried meanwhile.
+struct Patient {
+    budget: Duration,
+    until: Instant,
+}
+
+impl Patient {
+    fn new(settings: &Settings) -> Self {
+        let budget = Duration::from_secs(settings.request_timeout);
+        Self { budget, until: Instant::now() + budget }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// What an attempt met that began `began` and was still without an event at the end. Only an attempt that had at least half of the
+    /// time is to blame; another got what others had left.
+    fn error(&self, began: Instant) -> UpstreamError {
+        let had = self.until.saturating_duration_since(began);
+        let patience = match had * 2 >= self.budget {
+            true => Patience::FirstEvent(self.budget),
+            false => Patience::Remainder(self.budget),
+        };
+        UpstreamErrorKind::Timeout(patience).into()
+    }
 }
 
 impl ChatService {
@@ -50,6 +79,7 @@ impl ChatService {
     async fn try_start(&self, ask: &mut Ask, record: &mut RequestRecord) -> Result<Started, ChatError> {
         let shared = &self.shared;
         let settings = shared.settings.current();
+        let patient = Patient::new(&settings);
         if shared.conversations.cannot_store() {
             return Err(ChatError::StorageUnavailable);
         }
@@ -60,7 +90,11 @@ impl ChatService {
         loop {
             shared.exit.check().map_err(ChatError::ExitClosed)?;
             let preferred = plan.parent.as_ref().map(|parent| parent.place.account_id.as_str());
-            let lease = match shared.accounts.acquire(mode, preferred, &tried.accounts) {
+            let acquired = match &ask.account {
+                Some(only) => shared.accounts.acquire_only(mode, only, &tried.accounts),
+                None => shared.accounts.acquire(mode, preferred, &tried.accounts),
+            };
+            let lease = match acquired {
                 Ok(lease) => lease,
                 Err(why) => {
                     record.no_account(&why.reasons);
@@ -68,20 +102,30 @@ impl ChatService {
                     return Err(ChatError::NoAccount { why, last: tried.last });
                 }
             };
-            let choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
+            let mut choice = choice(shared.accounts.choice_reason(&lease, preferred, &tried.accounts));
+            if ask.account.is_some() {
+                "asked_for".clone_into(&mut choice.rule);
+            }
             record.begin_attempt(lease.account_id(), choice);
-            let error = match self.attempt(ask, (&plan, &pictures), &lease, &settings, tried.start_over, record).await {
+            let began = Instant::now();
+            let attempt = self.attempt(ask, (&plan, &pictures), &lease, &settings, tried.start_over, record);
+            let attempted = tokio::time::timeout_at(patient.until, attempt).await;
+            let attempted = attempted.unwrap_or_else(|_| Err(AttemptError::Upstream(patient.error(began))));
+            let error = match attempted {
                 Ok(opened) => {
                     record.row.turn = Some(opened.binding.receipt.label());
                     record.first_token();
                     return Ok(Started { plan, lease, opened, settings });
                 }
+                Err(AttemptError::Chat(ChatError::ConversationUnavailable)) if tried.start_over => {
+                    return Err(self.why_not_here(&plan, lease.credential(), &settings, tried.last).await);
+                }
                 Err(AttemptError::Chat(error)) => return Err(error),
-                Err(AttemptError::Upstream(error)) => nothing_to_be_gone(error, &plan),
+                Err(AttemptError::Upstream(error)) => error,
             };
             let verdict = error.verdict();
             let may_go_on = self.judge(lease, &error, verdict, &plan, &settings, &mut tried, record);
-            if !may_go_on || tried.attempts >= settings.max_attempts {
+            if !may_go_on || tried.attempts >= settings.max_attempts || patient.is_over() {
                 return Err(error.into());
             }
             tried.last = Some(error);
@@ -149,6 +193,26 @@ impl ChatService {
         }
     }
 
+    /// The upstream did not find something, and there is no history to begin the conversation anew. Unless it said that it was the
+    /// conversation: where that can still be read, it was the way to it that was missing.
+    async fn why_not_here(
+        &self,
+        plan: &Plan,
+        credential: &Credential,
+        settings: &Settings,
+        last: Option<UpstreamError>,
+    ) -> ChatError {
+        let refused = last.is_some_and(|error| {
+            error.status == Some(404) && !error.to_string().to_ascii_lowercase().contains("conversation")
+        });
+        match &plan.parent {
+            Some(parent) if refused && is_still_there(&self.shared, &parent.place, credential, settings).await => {
+                ChatError::Upstream(UpstreamErrorKind::NoRoute(404).into())
+            }
+            _ => ChatError::ConversationUnavailable,
+        }
+    }
+
     /// One attempt with one account, up to the first visible event.
     async fn attempt(
         &self,
@@ -177,36 +241,27 @@ impl ChatService {
                 salt: crate::secrets::random_array(),
             }),
         };
-        let beginning = async {
-            let attachments = upload(shared, &binding.images, lease.credential(), settings).await?;
-            let turn = TurnRequest {
-                message: &binding.message,
-                mode: &ask.model.mode,
-                parent,
-                attachments: &attachments,
-                search: ask.search,
-                temporary: settings.temporary,
-                instructions: None,
-            };
-            Opening { shared, lease, turn, settings, options }.open(record).await
+        let attachments = upload(shared, &binding.images, lease.credential(), settings).await;
+        let turn = TurnRequest {
+            message: &binding.message,
+            mode: &ask.model.mode,
+            parent,
+            attachments: &attachments.map_err(AttemptError::Upstream)?,
+            search: ask.search,
+            temporary: settings.temporary,
+            instructions: None,
         };
-        let patience = Duration::from_secs(settings.request_timeout);
-        let begun = match tokio::time::timeout(patience, beginning).await {
-            Ok(begun) => begun.map_err(AttemptError::Upstream)?,
-            Err(_) => {
-                let kind = UpstreamErrorKind::Timeout(Patience::FirstEvent(patience));
-                return Err(AttemptError::Upstream(kind.into()));
-            }
-        };
+        let begun = Opening { shared, lease, turn, settings, options }.open(record).await;
+        let begun = begun.map_err(|error| AttemptError::Upstream(nothing_to_be_gone(error, parent.is_none())))?;
         shared.exit.success();
         Ok(Opened { binding, begun })
     }
 }
 
-/// A new conversation cannot be gone: "not found" is then an ordinary failure of the upstream.
-fn nothing_to_be_gone(error: UpstreamError, plan: &Plan) -> UpstreamError {
+/// A conversation that is begun cannot be gone: "not found" is then an ordinary failure of the upstream.
+fn nothing_to_be_gone(error: UpstreamError, begins: bool) -> UpstreamError {
     match error.kind {
-        UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound && plan.parent.is_none() => {
+        UpstreamErrorKind::Failure(failure) if failure.kind == FailureKind::NotFound && begins => {
             UpstreamError { kind: UpstreamErrorKind::Protocol(failure.message), status: error.status }
         }
         kind => UpstreamError { kind, status: error.status },

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use protocol::history::{Hash, History};
 use sha2::{Digest as _, Sha256};
 
-use super::{Conversation, Conversations, Owner};
+use super::{Claims, Conversation, Conversations, Owner};
 use crate::store::StoreError;
 use crate::store::conversations::{ConversationRow, Place, TurnRow};
 
@@ -55,6 +55,8 @@ impl Conversations {
             account_id: turn.place.account_id.clone(),
             head_turn_id: turn.id.clone(),
             title: None,
+            model: None,
+            keep_until: None,
             client_chat: None,
             created_at: imported.created_at,
             last_used_at: imported.last_used_at,
@@ -62,19 +64,33 @@ impl Conversations {
         self.store.insert_imported(&conversation, &turn, &imported.history_hash).await
     }
 
-    /// Makes an imported conversation that is named the key's own.
-    pub(super) async fn claim_named(&self, owner: &Owner<'_>, id: &str, history: &History) -> Result<(), StoreError> {
+    /// Makes an imported conversation that is named the key's own. When it is only pretended: the conversation, and its turn if the
+    /// history is known to lead to it.
+    pub(super) async fn claim_named(
+        &self,
+        owner: &Owner<'_>,
+        id: &str,
+        history: &History,
+        claims: Claims,
+    ) -> Result<Option<(Arc<Conversation>, Option<Arc<TurnRow>>)>, StoreError> {
         if !self.heirs().await?.contains(owner.key_id) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(row) = self.store.imported_conversation(id, owner.key_id).await? else { return Ok(()) };
+        let Some(row) = self.store.imported_conversation(id, owner.key_id).await? else { return Ok(None) };
         // It did not refresh its fingerprint after every answer, so that of an earlier part counts as well.
         let is_known = (1..=history.pairs.len()).any(|pairs| fingerprint(history, pairs) == row.history_hash);
+        if claims == Claims::Pretend {
+            let conversation = self.load(id).await?.filter(|conversation| owner.is_fresh(conversation));
+            return Ok(conversation.map(|conversation| {
+                let turn = conversation.turn(&row.turn_id).filter(|_| is_known);
+                (conversation, turn)
+            }));
+        }
         let learned =
             if is_known { self.learn(owner, &row.conversation_id, &row.turn_id, history).await? } else { None };
         self.store.claim_imported(id, owner.key_id, learned.as_ref()).await?;
         self.cache.forget(id);
-        Ok(())
+        Ok(None)
     }
 
     /// The imported conversation whose fingerprint this history has, made the key's own.
@@ -82,6 +98,7 @@ impl Conversations {
         &self,
         owner: &Owner<'_>,
         history: &History,
+        claims: Claims,
     ) -> Result<Option<(Arc<Conversation>, Arc<TurnRow>)>, StoreError> {
         let pairs = history.pairs.len();
         let heirs = self.heirs().await?;
@@ -94,6 +111,13 @@ impl Conversations {
         let rows = self.store.imported_by_history(&fingerprint(history, pairs), owner.key_id).await?;
         let [row] = rows.as_slice() else { return Ok(None) };
         let learned = self.learn(owner, &row.conversation_id, &row.turn_id, history).await?;
+        if claims == Claims::Pretend {
+            let conversation = self.load(&row.conversation_id).await?.filter(|_| learned.is_some());
+            return Ok(conversation.and_then(|conversation| {
+                let turn = conversation.turn(&row.turn_id)?;
+                Some((conversation, turn))
+            }));
+        }
         if learned.is_none() || !self.store.claim_imported(&row.conversation_id, owner.key_id, learned.as_ref()).await?
         {
             return Ok(None);
@@ -118,7 +142,7 @@ impl Conversations {
     ) -> Result<Option<TurnRow>, StoreError> {
         let Some(last) = history.pairs.last() else { return Ok(None) };
         let Some(conversation) = self.load(conversation_id).await? else { return Ok(None) };
-        let turn = conversation.turn(turn_id).filter(|_| conversation.last_used_at() >= owner.oldest_use);
+        let turn = conversation.turn(turn_id).filter(|_| owner.is_fresh(&conversation));
         let (Some(turn), Some(answer)) = (turn, last.answer.hashes.first()) else { return Ok(None) };
         let pairs = history.pairs.len();
         Ok(Some(TurnRow {

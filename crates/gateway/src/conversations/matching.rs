@@ -16,6 +16,20 @@ use crate::store::conversations::{TurnReference, TurnRow};
 /// Candidates looked at by one rule. More turns than this with one and the same answer do not identify anything.
 const CANDIDATES: i64 = 64;
 
+/// Conversations that are compared to tell why none fits.
+const RELATED: usize = 16;
+
+/// Why the newest pairs alone did not identify a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoWindow {
+    /// More turns than are looked at have this answer.
+    TooMany,
+    /// One pair is left, and its answer is too short to tell one chat from another.
+    TooShort,
+    /// So many fit equally well.
+    Several(usize),
+}
+
 /// How well a candidate fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Grade {
@@ -50,17 +64,70 @@ impl Conversations {
         if let Some((conversation, turn)) = best_full(&candidates, client_chat) {
             return Ok(Some((conversation, turn, Recognised::Chain)));
         }
-        let mut references: Vec<TurnReference> = Vec::new();
-        for hash in &last.answer.hashes {
-            references.extend(self.store.turns_by_answer(&hash.scoped(owner.key_id), CANDIDATES + 1).await?);
-        }
-        let too_many = references.len() > usize::try_from(CANDIDATES).unwrap_or(usize::MAX);
+        let (references, too_many) = self.answered_so(owner, last).await?;
         let candidates = self.grade(owner, history, &references).await?;
         if let Some((conversation, turn)) = best_full(&candidates, client_chat) {
             return Ok(Some((conversation, turn, Recognised::Answer)));
         }
         let window = if too_many { None } else { only_window(&candidates, last, client_chat) };
         Ok(window.map(|(conversation, turn)| (conversation, turn, Recognised::Window)))
+    }
+
+    /// Turns with the answer of a pair, and whether there are too many of them to tell anything.
+    async fn answered_so(&self, owner: &Owner<'_>, pair: &Pair) -> Result<(Vec<TurnReference>, bool), StoreError> {
+        let mut references: Vec<TurnReference> = Vec::new();
+        for hash in &pair.answer.hashes {
+            references.extend(self.store.turns_by_answer(&hash.scoped(owner.key_id), CANDIDATES + 1).await?);
+        }
+        let too_many = references.len() > usize::try_from(CANDIDATES).unwrap_or(usize::MAX);
+        Ok((references, too_many))
+    }
+
+    /// Conversations that know a part of `history`: a beginning of its questions, or one of its answers.
+    pub(super) async fn related(
+        &self,
+        owner: &Owner<'_>,
+        history: &History,
+    ) -> Result<Vec<Arc<Conversation>>, StoreError> {
+        let mut related: Vec<Arc<Conversation>> = Vec::new();
+        for index in (0..history.pairs.len()).rev() {
+            let mut references =
+                self.store.turns_by_chain(&history.chain_of(owner.key_id, index + 1), CANDIDATES).await?;
+            references.extend(self.answered_so(owner, &history.pairs[index]).await?.0);
+            for (_, conversation_id) in references {
+                if related.len() < RELATED
+                    && !related.iter().any(|known| known.id == conversation_id)
+                    && let Some(conversation) = self.conversation(owner, &conversation_id).await?
+                {
+                    related.push(conversation);
+                }
+            }
+        }
+        Ok(related)
+    }
+
+    /// Why the newest pairs alone did not do, if turns have the last answer at all.
+    pub(super) async fn why_no_window(
+        &self,
+        owner: &Owner<'_>,
+        history: &History,
+    ) -> Result<Option<NoWindow>, StoreError> {
+        let Some(last) = history.pairs.last() else { return Ok(None) };
+        let (references, too_many) = self.answered_so(owner, last).await?;
+        if too_many {
+            return Ok(Some(NoWindow::TooMany));
+        }
+        let candidates = self.grade(owner, history, &references).await?;
+        let best = candidates
+            .iter()
+            .filter(|(_, _, grade)| matches!(grade, Grade::Window(_)))
+            .map(|(_, _, grade)| *grade)
+            .max();
+        Ok(match best {
+            Some(Grade::Window(1)) if last.answer.characters < TELLING_ANSWER_CHARACTERS => Some(NoWindow::TooShort),
+            Some(best) => Some(NoWindow::Several(candidates.iter().filter(|(_, _, grade)| *grade == best).count())),
+            None => None,
+        })
     }
 
     async fn grade(
@@ -174,14 +241,15 @@ fn window(matched: usize) -> Grade {
     if matched == 0 { Grade::No } else { Grade::Window(matched) }
 }
 
-enum PairGrade {
+#[derive(PartialEq, Eq)]
+pub(super) enum PairGrade {
     Same,
     /// The same question with another answer.
     Rewritten,
     Other,
 }
 
-fn compare_pair(turn: &TurnRow, pair: &Pair, key_id: &str) -> PairGrade {
+pub(super) fn compare_pair(turn: &TurnRow, pair: &Pair, key_id: &str) -> PairGrade {
     let same_answer = pair.answer.hashes.iter().map(|hash| hash.scoped(key_id)).any(|hash: Hash| hash == turn.answer);
     let same_question = pair.user.as_ref().is_none_or(|user| user.hash == turn.user);
     match (same_answer, same_question) {

@@ -7,8 +7,11 @@
 
 mod cache;
 mod imported;
+mod list;
+mod manage;
 mod matching;
 mod plan;
+mod probe;
 mod tree;
 mod trim;
 
@@ -24,7 +27,9 @@ use crate::store::{Store, StoreError, Writer};
 
 use cache::Cache;
 pub(crate) use imported::Imported;
+pub(crate) use list::{ListQuery, MOST_COUNTED};
 pub(crate) use plan::{Finished, Plan, Recognised};
+pub(crate) use probe::{Alike, Probe, Side, WhyNot};
 pub(crate) use tree::Conversation;
 pub(crate) use trim::Limits;
 
@@ -75,37 +80,49 @@ impl Conversations {
         history: History,
         ttl: u64,
     ) -> Result<Plan, PlanError> {
-        let owner =
-            Owner { key_id, oldest_use: self.clock.now_ms().saturating_sub_unsigned(ttl.saturating_mul(1_000)) };
+        let owner = Owner::new(key_id, self.clock.now_ms(), ttl);
         let client_chat = wanted.client_chat.as_deref().map(|chat| client_chat_hash(key_id, chat));
-        let (conversation, parent, recognised) = if let Some(id) = &wanted.previous_response_id {
-            let (conversation, turn) = self.turn(&owner, id).await?.ok_or(PlanError::ResponseNotFound)?;
+        let located = self.locate(&owner, wanted, &history, client_chat.as_deref(), Claims::Make).await?;
+        let Located { conversation, parent, recognised } = located;
+        Ok(Plan::new(key_id, conversation, (parent, recognised), history, client_chat))
+    }
+
+    /// What `history` goes on from. The one place where that is decided, for chats as for probes.
+    async fn locate(
+        &self,
+        owner: &Owner<'_>,
+        wanted: &Wanted,
+        history: &History,
+        client_chat: Option<&str>,
+        claims: Claims,
+    ) -> Result<Located, PlanError> {
+        if let Some(id) = &wanted.previous_response_id {
+            let (conversation, turn) = self.turn(owner, id).await?.ok_or(PlanError::ResponseNotFound)?;
             if wanted.conversation_id.as_ref().is_some_and(|wanted| *wanted != conversation.id) {
                 return Err(PlanError::ResponseNotFound);
             }
-            (Some(conversation), Some(turn), Recognised::ResponseId)
-        } else if let Some(id) = &wanted.conversation_id {
-            self.claim_named(&owner, id, &history).await?;
-            let conversation = self.conversation(&owner, id).await?.ok_or(PlanError::ConversationNotFound)?;
+            return Ok(Located::at(conversation, Some(turn), Recognised::ResponseId));
+        }
+        if let Some(id) = &wanted.conversation_id {
+            if let Some((conversation, known)) = self.claim_named(owner, id, history, claims).await? {
+                let parent = if history.pairs.is_empty() { conversation.head() } else { known };
+                return Ok(Located::at(conversation, parent, Recognised::ConversationId));
+            }
+            let conversation = self.conversation(owner, id).await?.ok_or(PlanError::ConversationNotFound)?;
             let parent = if history.pairs.is_empty() {
                 conversation.head()
             } else {
-                matching::inside(&conversation, key_id, &history)
+                matching::inside(&conversation, owner.key_id, history)
             };
-            (Some(conversation), parent, Recognised::ConversationId)
-        } else {
-            if let Some((conversation, turn, recognised)) =
-                self.recognise(&owner, &history, client_chat.as_deref()).await?
-            {
-                (Some(conversation), Some(turn), recognised)
-            } else {
-                match self.claim_by_history(&owner, &history).await? {
-                    Some((conversation, turn)) => (Some(conversation), Some(turn), Recognised::Imported),
-                    None => (None, None, Recognised::None),
-                }
-            }
-        };
-        Ok(Plan::new(key_id, conversation, (parent, recognised), history, client_chat))
+            return Ok(Located::at(conversation, parent, Recognised::ConversationId));
+        }
+        if let Some((conversation, turn, recognised)) = self.recognise(owner, history, client_chat).await? {
+            return Ok(Located::at(conversation, Some(turn), recognised));
+        }
+        match self.claim_by_history(owner, history, claims).await? {
+            Some((conversation, turn)) => Ok(Located::at(conversation, Some(turn), Recognised::Imported)),
+            None => Ok(Located { conversation: None, parent: None, recognised: Recognised::None }),
+        }
     }
 
     /// Whether the database takes no turns at present: an answer that cannot be kept is not worth asking for.
@@ -165,16 +182,50 @@ impl Conversations {
     }
 }
 
+/// What a request continues.
+struct Located {
+    conversation: Option<Arc<Conversation>>,
+    parent: Option<Arc<TurnRow>>,
+    recognised: Recognised,
+}
+
+impl Located {
+    fn at(conversation: Arc<Conversation>, parent: Option<Arc<TurnRow>>, recognised: Recognised) -> Self {
+        Self { conversation: Some(conversation), parent, recognised }
+    }
+}
+
+/// Whether a conversation that was taken over becomes the key's own when it is recognised, or would only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    Make,
+    Pretend,
+}
+
 /// Whose conversations may be used, and how old they may be.
 struct Owner<'a> {
     key_id: &'a str,
     oldest_use: i64,
+    now: i64,
 }
 
-impl Owner<'_> {
-    fn may_use(&self, conversation: &Conversation) -> bool {
-        conversation.key_id == self.key_id && conversation.last_used_at() >= self.oldest_use
+impl<'a> Owner<'a> {
+    fn new(key_id: &'a str, now: i64, ttl: u64) -> Self {
+        Self { key_id, oldest_use: oldest_use(now, ttl), now }
     }
+
+    fn may_use(&self, conversation: &Conversation) -> bool {
+        conversation.key_id == self.key_id && self.is_fresh(conversation)
+    }
+
+    fn is_fresh(&self, conversation: &Conversation) -> bool {
+        conversation.is_fresh(self.oldest_use, self.now)
+    }
+}
+
+/// What was not used since then has had its time.
+fn oldest_use(now: i64, ttl: u64) -> i64 {
+    now.saturating_sub_unsigned(ttl.saturating_mul(1_000))
 }
 
 /// Client chat ids are kept as hashes: they may be personal.

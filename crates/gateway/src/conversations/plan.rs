@@ -8,8 +8,12 @@ use uuid::Uuid;
 
 use super::Conversation;
 use crate::store::TurnCommit;
-use crate::store::conversations::{ConversationRow, Place, TurnRow};
+use crate::store::conversations::{ConversationRow, MoveRow, Place, TurnNote, TurnRow};
 use crate::store::requests::RequestRow;
+
+/// How a conversation came to another account: shared and copied, or by sending its history again.
+pub(super) const CARRIED: &str = "carried";
+const REPLAYED: &str = "replayed";
 
 /// What one request continues. Made once per request; the account is decided later.
 pub(crate) struct Plan {
@@ -167,12 +171,21 @@ impl Plan {
             (None, Some(unfinished)) => self.continued_turn(&unfinished.answer.text, &finished, now),
             _ => self.new_turn(&finished, now),
         };
+        let request = finished.request.as_deref();
+        let note = TurnNote {
+            request_id: request.map(|request| request.id.clone()),
+            model: request.and_then(|request| request.model.clone()),
+            receipt: request.and_then(|request| request.turn),
+            recognised: Some(self.recognised.label()),
+        };
         let conversation = ConversationRow {
             id: self.conversation_id.clone(),
             key_id: self.key_id.clone(),
             account_id: turn.place.account_id.clone(),
             head_turn_id: turn.id.clone(),
             title: finished.title.map(str::to_owned),
+            model: note.model.clone(),
+            keep_until: None,
             client_chat: match &self.conversation {
                 Some(conversation) => conversation.client_chat.clone(),
                 None => self.client_chat.clone(),
@@ -180,7 +193,29 @@ impl Plan {
             created_at: self.conversation.as_ref().map_or(now, |conversation| conversation.created_at),
             last_used_at: now,
         };
-        TurnCommit { conversation, turn, moved: finished.moved, request: finished.request }
+        let movement = self.movement(&turn, &finished, &note);
+        TurnCommit { conversation, turn, note, movement, moved: finished.moved, request: finished.request }
+    }
+
+    /// The change of account that this turn made, if it did: against its parent, or where the history was replayed without one,
+    /// against where the conversation stood.
+    fn movement(&self, turn: &TurnRow, finished: &Finished<'_>, note: &TurnNote) -> Option<MoveRow> {
+        let before = self.parent.clone().or_else(|| self.conversation.as_ref()?.head())?;
+        if before.place.account_id == turn.place.account_id {
+            return None;
+        }
+        let is_carried = !finished.moved.is_empty();
+        Some(MoveRow {
+            id: format!("move_{}", Uuid::now_v7().simple()),
+            conversation_id: self.conversation_id.clone(),
+            at: turn.created_at,
+            turn_id: if is_carried { before.id.clone() } else { turn.id.clone() },
+            from_account_id: before.place.account_id.clone(),
+            to_account_id: turn.place.account_id.clone(),
+            from_upstream_conversation_id: before.place.upstream_conversation_id.clone(),
+            kind: if is_carried { CARRIED } else { REPLAYED }.to_owned(),
+            request_id: note.request_id.clone(),
+        })
     }
 
     fn new_turn(&self, finished: &Finished<'_>, now: i64) -> TurnRow {

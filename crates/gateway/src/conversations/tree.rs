@@ -17,6 +17,7 @@ pub(crate) struct Conversation {
 struct State {
     head: String,
     last_used_at: i64,
+    keep_until: Option<i64>,
     turns: HashMap<String, Arc<TurnRow>>,
 }
 
@@ -28,7 +29,12 @@ impl Conversation {
             key_id: row.key_id,
             created_at: row.created_at,
             client_chat: row.client_chat,
-            state: Mutex::new(State { head: row.head_turn_id, last_used_at: row.last_used_at, turns }),
+            state: Mutex::new(State {
+                head: row.head_turn_id,
+                last_used_at: row.last_used_at,
+                keep_until: row.keep_until,
+                turns,
+            }),
         }
     }
 
@@ -36,8 +42,14 @@ impl Conversation {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn last_used_at(&self) -> i64 {
-        self.state().last_used_at
+    /// Whether it was used since `oldest`, or is kept until after `now`.
+    pub(super) fn is_fresh(&self, oldest: i64, now: i64) -> bool {
+        let state = self.state();
+        state.last_used_at >= oldest || state.keep_until.is_some_and(|until| until > now)
+    }
+
+    pub(super) fn keep_until(&self, until: Option<i64>) {
+        self.state().keep_until = until;
     }
 
     pub(crate) fn turn(&self, id: &str) -> Option<Arc<TurnRow>> {
@@ -60,7 +72,7 @@ impl Conversation {
     }
 
     /// All turns, in no order.
-    pub(super) fn turns(&self) -> Vec<Arc<TurnRow>> {
+    pub(crate) fn turns(&self) -> Vec<Arc<TurnRow>> {
         self.state().turns.values().cloned().collect()
     }
 
@@ -83,6 +95,15 @@ impl Conversation {
     }
 
     pub(super) fn add(&self, turn: Arc<TurnRow>, head: String, now: i64, moved: &[(String, Place)]) {
+        self.put_in_place(moved);
+        let mut state = self.state();
+        state.turns.insert(turn.id.clone(), turn);
+        state.head = head;
+        state.last_used_at = now;
+    }
+
+    /// Notes that turns stand elsewhere now.
+    pub(super) fn put_in_place(&self, moved: &[(String, Place)]) {
         let mut state = self.state();
         for (id, place) in moved {
             if let Some(turn) = state.turns.get_mut(id) {
@@ -91,9 +112,6 @@ impl Conversation {
                 turn.share_link = None;
             }
         }
-        state.turns.insert(turn.id.clone(), turn);
-        state.head = head;
-        state.last_used_at = now;
     }
 
     pub(super) fn set_share_link(&self, turn_id: &str, link: &str) {

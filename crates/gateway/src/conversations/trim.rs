@@ -1,7 +1,7 @@
 //! Conversations that have not been used for long, and those beyond the cap of their account, go. In small steps beside the
 //! requests, never in front of one.
 
-use super::Conversations;
+use super::{Conversations, oldest_use};
 use crate::store::StoreError;
 
 /// Conversations deleted in one transaction.
@@ -22,11 +22,12 @@ pub(crate) struct Limits {
 impl Conversations {
     /// One round of trimming; `accounts` are those that may have more than the cap. Answers how many went.
     pub(crate) async fn trim(&self, limits: Limits, accounts: &[String]) -> Result<usize, StoreError> {
-        let before = self.clock.now_ms().saturating_sub_unsigned(limits.ttl.saturating_mul(1_000));
+        let now = self.clock.now_ms();
+        let before = oldest_use(now, limits.ttl);
         let keep = i64::try_from(limits.per_account).unwrap_or(i64::MAX);
         let mut deleted = 0;
         for _ in 0..STEPS {
-            let ids = self.store.conversations_unused_since(before, STEP).await?;
+            let ids = self.store.conversations_unused_since(before, now, STEP).await?;
             if ids.is_empty() {
                 break;
             }
@@ -34,7 +35,7 @@ impl Conversations {
         }
         for account in accounts {
             for _ in 0..STEPS {
-                let ids = self.store.conversations_over_cap(account, keep, STEP).await?;
+                let ids = self.store.conversations_over_cap(account, keep, now, STEP).await?;
                 if ids.is_empty() {
                     break;
                 }
@@ -44,7 +45,7 @@ impl Conversations {
         Ok(deleted)
     }
 
-    async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
+    pub(super) async fn delete(&self, ids: &[String]) -> Result<usize, StoreError> {
         self.store.delete_conversations(ids).await?;
         for id in ids {
             self.cache.forget(id);

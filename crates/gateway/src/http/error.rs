@@ -143,6 +143,16 @@ impl ApiError {
         &self.message
     }
 
+    /// The member that is to blame.
+    pub(super) fn param(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
+    /// When it may be worth asking again.
+    pub(super) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     /// The object, as bytes.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         self.object(request_id).body()
@@ -343,7 +353,11 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).retry_after(30)
         }
         UpstreamErrorKind::Timeout(
-            Patience::Handshake(_) | Patience::FirstEvent(_) | Patience::Idle(_) | Patience::Total(_),
+            Patience::Handshake(_)
+            | Patience::FirstEvent(_)
+            | Patience::Remainder(_)
+            | Patience::Idle(_)
+            | Patience::Total(_),
         ) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}.")),
         UpstreamErrorKind::Empty => bad_gateway("upstream_empty_answer", "The upstream's answer was empty.".to_owned()),
         UpstreamErrorKind::Truncated => {

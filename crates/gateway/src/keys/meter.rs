@@ -111,6 +111,19 @@ impl Meter {
         }))
     }
 
+    /// Of a key that is in no table.
+    pub(super) fn unused() -> Self {
+        Self(Mutex::new(Counts {
+            minute: MinuteWindow::default(),
+            running: 0,
+            day: 0,
+            today: 0,
+            total: 0,
+            last_used_at: None,
+            is_dirty: false,
+        }))
+    }
+
     pub(super) fn touch(&self, now: i64) {
         self.counts().touch(now);
     }

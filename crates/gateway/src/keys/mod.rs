@@ -26,6 +26,9 @@ pub(crate) use meter::{Admission, KeyLimits, LimitKind, LimitReached, Rate};
 
 use meter::Meter;
 
+/// The id under which the console's playground asks. No real key has it.
+pub(crate) const CONSOLE_KEY: &str = "console";
+
 /// What a request needs to know of its key.
 #[derive(Debug)]
 pub(crate) struct ApiKey {
@@ -188,6 +191,17 @@ impl ApiKeys {
         result
     }
 
+    /// What a key opens, by its id, as if its secret had been sent.
+    pub(crate) fn by_id(&self, id: &str) -> Verified {
+        let now = self.shared.clock.now_ms();
+        match self.read().by_id.get(id).map(|entry| Arc::clone(&entry.key)) {
+            None => Verified::Unknown,
+            Some(key) if !key.enabled => Verified::Disabled,
+            Some(key) if key.expires_at.is_some_and(|end| now >= end) => Verified::Expired,
+            Some(key) => Verified::Ok(key),
+        }
+    }
+
     /// Number of keys.
     pub(crate) fn len(&self) -> usize {
         self.read().by_id.len()
@@ -264,6 +278,20 @@ impl ApiKey {
             // A list that cannot be read allows nothing: better than all.
             models: row.models.as_deref().map(|models| serde_json::from_str(models).unwrap_or_default()),
             meter,
+        }
+    }
+
+    /// The console's own: no secret opens it, and nothing limits it.
+    pub(crate) fn console() -> Self {
+        Self {
+            id: CONSOLE_KEY.to_owned(),
+            name: CONSOLE_KEY.to_owned(),
+            enabled: true,
+            reasoning: None,
+            expires_at: None,
+            limits: KeyLimits::default(),
+            models: None,
+            meter: Arc::new(Meter::unused()),
         }
     }
 

@@ -24,8 +24,8 @@ pub(crate) const FIELDS: &[Field] = &{
             General,
             (1, 3600),
             Seconds,
-            "Time to the first event of an answer",
-            "等待回答首个事件的时间",
+            "Time to the first event of an answer, all attempts together",
+            "等待回答首个事件的时间（所有尝试合计）",
         ),
         Field::number(
             "stream_timeout",

@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) proxy_url: String,
     /// Public address of this gateway, without a slash at the end; empty: as the client addressed it.
     pub(crate) base_url: String,
-    /// Seconds to the first event of an answer.
+    /// Seconds to the first event of an answer, all attempts together.
     pub(crate) request_timeout: u64,
     /// Seconds for a whole answer; at least `request_timeout`.
     pub(crate) stream_timeout: u64,

@@ -17,6 +17,10 @@ pub(crate) struct ConversationRow {
     pub(crate) account_id: String,
     pub(crate) head_turn_id: String,
     pub(crate) title: Option<String>,
+    /// The model that was asked for last, as the client named it.
+    pub(crate) model: Option<String>,
+    /// Kept until then, however long it is not used.
+    pub(crate) keep_until: Option<i64>,
     /// Hash of the chat id that the client sent in a header of its own.
     pub(crate) client_chat: Option<String>,
     pub(crate) created_at: i64,
@@ -91,6 +95,32 @@ fn damaged(column: &str) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: "not a hash".into() }
 }
 
+/// What a turn's row says besides: of which request it is, and how that went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TurnNote {
+    pub(crate) request_id: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) receipt: Option<&'static str>,
+    pub(crate) recognised: Option<&'static str>,
+}
+
+/// A conversation changed its account.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct MoveRow {
+    pub(crate) id: String,
+    pub(crate) conversation_id: String,
+    pub(crate) at: i64,
+    /// The turn that was carried over, or the one that was asked with the history replayed.
+    pub(crate) turn_id: String,
+    pub(crate) from_account_id: String,
+    pub(crate) to_account_id: String,
+    pub(crate) from_upstream_conversation_id: String,
+    /// `carried`: shared and copied. `replayed`: the history was sent again.
+    pub(crate) kind: String,
+    /// `None`: an admin moved it.
+    pub(crate) request_id: Option<String>,
+}
+
 /// A turn's id and its conversation's.
 pub(crate) type TurnReference = (String, String);
 
@@ -139,30 +169,74 @@ impl Store {
         Ok(())
     }
 
-    /// Ids of conversations not used since `before`, the oldest first.
-    pub(crate) async fn conversations_unused_since(&self, before: i64, limit: i64) -> Result<Vec<String>, StoreError> {
-        let ids =
-            sqlx::query_scalar("SELECT id FROM conversations WHERE last_used_at < $1 ORDER BY last_used_at LIMIT $2");
-        Ok(ids.bind(before).bind(limit).fetch_all(self.reader()).await?)
+    /// Ids of conversations not used since `before` and not kept until after `now`, the oldest first.
+    pub(crate) async fn conversations_unused_since(
+        &self,
+        before: i64,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let ids = sqlx::query_scalar(
+            "SELECT id FROM conversations WHERE last_used_at < $1 AND COALESCE(keep_until, 0) <= $2 \
+             ORDER BY last_used_at LIMIT $3",
+        );
+        Ok(ids.bind(before).bind(now).bind(limit).fetch_all(self.reader()).await?)
     }
 
-    /// Ids of an account's conversations beyond the `keep` most recently used ones.
+    /// Ids of an account's conversations beyond the `keep` most recently used ones; those that are kept until after `now` do not count.
     pub(crate) async fn conversations_over_cap(
         &self,
         account_id: &str,
         keep: i64,
+        now: i64,
         limit: i64,
     ) -> Result<Vec<String>, StoreError> {
         let ids = sqlx::query_scalar(
-            "SELECT id FROM conversations WHERE account_id = $1 ORDER BY last_used_at DESC LIMIT $2 OFFSET $3",
+            "SELECT id FROM conversations WHERE account_id = $1 AND COALESCE(keep_until, 0) <= $2 \
+             ORDER BY last_used_at DESC LIMIT $3 OFFSET $4",
         );
-        Ok(ids.bind(account_id).bind(limit).bind(keep).fetch_all(self.reader()).await?)
+        Ok(ids.bind(account_id).bind(now).bind(limit).bind(keep).fetch_all(self.reader()).await?)
+    }
+
+    /// Gives a conversation another title; `false` when there is none.
+    pub(crate) async fn rename_conversation(&self, id: &str, title: Option<&str>) -> Result<bool, StoreError> {
+        let update = sqlx::query("UPDATE conversations SET title = $2 WHERE id = $1").bind(id).bind(title);
+        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
+    /// Keeps a conversation until a time; `false` when there is none.
+    pub(crate) async fn keep_conversation_until(&self, id: &str, until: Option<i64>) -> Result<bool, StoreError> {
+        let update = sqlx::query("UPDATE conversations SET keep_until = $2 WHERE id = $1").bind(id).bind(until);
+        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
+    /// Notes that these turns of a conversation stand elsewhere now. It is at that account unless it was continued meanwhile.
+    pub(crate) async fn move_conversation(
+        &self,
+        movement: &MoveRow,
+        moved: &[(String, Place)],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writer().begin().await?;
+        for (turn_id, place) in moved {
+            move_turn(&mut transaction, turn_id, place).await?;
+        }
+        insert_move(&mut transaction, movement).await?;
+        sqlx::query("UPDATE conversations SET account_id = $2 WHERE id = $1 AND head_turn_id = $3")
+            .bind(&movement.conversation_id)
+            .bind(&movement.to_account_id)
+            .bind(&movement.turn_id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Deletes conversations and their turns, in one transaction.
     pub(crate) async fn delete_conversations(&self, ids: &[String]) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
-        for table_and_column in ["turns WHERE conversation_id", "conversations WHERE id"] {
+        for table_and_column in
+            ["turns WHERE conversation_id", "conversation_moves WHERE conversation_id", "conversations WHERE id"]
+        {
             let mut query = QueryBuilder::<Sqlite>::new(format!("DELETE FROM {table_and_column} IN ("));
             let mut list = query.separated(", ");
             for id in ids {
@@ -176,12 +250,16 @@ impl Store {
 }
 
 /// Adds turns, in one statement.
-pub(super) async fn insert_turns(connection: &mut SqliteConnection, turns: &[&TurnRow]) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_turns(
+    connection: &mut SqliteConnection,
+    turns: &[(&TurnRow, &TurnNote)],
+) -> Result<(), sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO turns (id, conversation_id, parent_id, depth, chain, user_hash, user_lines, answer_hash, answer_length, \
-         system_hash, base, account_id, upstream_conversation_id, upstream_response_id, share_link, created_at) ",
+         system_hash, base, account_id, upstream_conversation_id, upstream_response_id, share_link, created_at, request_id, model, \
+         receipt, recognised) ",
     );
-    query.push_values(turns, |mut values, turn| {
+    query.push_values(turns, |mut values, (turn, note)| {
         values
             .push_bind(&turn.id)
             .push_bind(&turn.conversation_id)
@@ -198,7 +276,11 @@ pub(super) async fn insert_turns(connection: &mut SqliteConnection, turns: &[&Tu
             .push_bind(&turn.place.upstream_conversation_id)
             .push_bind(&turn.place.upstream_response_id)
             .push_bind(&turn.share_link)
-            .push_bind(turn.created_at);
+            .push_bind(turn.created_at)
+            .push_bind(&note.request_id)
+            .push_bind(&note.model)
+            .push_bind(note.receipt)
+            .push_bind(note.recognised);
     });
     query.build().execute(connection).await?;
     Ok(())
@@ -210,7 +292,8 @@ pub(super) async fn upsert_conversations(
     conversations: &[&ConversationRow],
 ) -> Result<(), sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO conversations (id, key_id, account_id, head_turn_id, title, client_chat, created_at, last_used_at) ",
+        "INSERT INTO conversations (id, key_id, account_id, head_turn_id, title, model, keep_until, client_chat, created_at, \
+         last_used_at) ",
     );
     query.push_values(conversations, |mut values, row| {
         values
@@ -219,15 +302,40 @@ pub(super) async fn upsert_conversations(
             .push_bind(&row.account_id)
             .push_bind(&row.head_turn_id)
             .push_bind(&row.title)
+            .push_bind(&row.model)
+            .push_bind(row.keep_until)
             .push_bind(&row.client_chat)
             .push_bind(row.created_at)
             .push_bind(row.last_used_at);
     });
     query.push(
         " ON CONFLICT (id) DO UPDATE SET account_id = excluded.account_id, head_turn_id = excluded.head_turn_id, \
-         title = COALESCE(excluded.title, conversations.title), last_used_at = excluded.last_used_at",
+         title = COALESCE(excluded.title, conversations.title), model = COALESCE(excluded.model, conversations.model), \
+         last_used_at = excluded.last_used_at",
     );
     query.build().execute(connection).await?;
+    Ok(())
+}
+
+/// Notes that a conversation changed its account.
+pub(super) async fn insert_move(connection: &mut SqliteConnection, row: &MoveRow) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO conversation_moves (id, conversation_id, at, turn_id, from_account_id, to_account_id, \
+         from_upstream_conversation_id, kind, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(&row.id)
+    .bind(&row.conversation_id)
+    .bind(row.at)
+    .bind(&row.turn_id)
+    .bind(&row.from_account_id)
+    .bind(&row.to_account_id)
+    .bind(&row.from_upstream_conversation_id)
+    .bind(&row.kind)
+    .bind(&row.request_id)
+    .execute(&mut *connection)
+    .await?;
+    let count = sqlx::query("UPDATE conversations SET moves = moves + 1 WHERE id = $1").bind(&row.conversation_id);
+    count.execute(connection).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::conversations::{ConversationRow, TurnRow, insert_turns, upsert_conversations};
+use super::conversations::{ConversationRow, TurnNote, TurnRow, insert_turns, upsert_conversations};
 use super::{Store, StoreError};
 
 /// A conversation that was taken over and whose history is not known yet.
@@ -30,7 +30,7 @@ impl Store {
             return Ok(false);
         }
         upsert_conversations(&mut transaction, &[conversation]).await?;
-        insert_turns(&mut transaction, &[turn]).await?;
+        insert_turns(&mut transaction, &[(turn, &TurnNote::default())]).await?;
         sqlx::query("INSERT INTO imported_conversations (conversation_id, turn_id, history_hash) VALUES ($1, $2, $3)")
             .bind(&conversation.id)
             .bind(&turn.id)

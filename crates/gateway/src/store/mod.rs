@@ -10,6 +10,7 @@ pub(crate) mod admin_tokens;
 pub(crate) mod admins;
 pub(crate) mod api_keys;
 pub(crate) mod audit_trail;
+pub(crate) mod conversation_list;
 pub(crate) mod conversations;
 pub(crate) mod drift;
 pub(crate) mod images;

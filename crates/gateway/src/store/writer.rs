@@ -18,7 +18,9 @@ use tokio_util::task::TaskTracker;
 
 use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
 use super::api_keys::{KeyUse, write_key_use};
-use super::conversations::{ConversationRow, Place, TurnRow, insert_turns, move_turn, upsert_conversations};
+use super::conversations::{
+    ConversationRow, MoveRow, Place, TurnNote, TurnRow, insert_move, insert_turns, move_turn, upsert_conversations,
+};
 use super::drift::{DriftRow, add_drift};
 use super::requests::{RequestRow, insert_requests};
 use super::statistics::add_to_statistics;
@@ -41,6 +43,9 @@ const LINGER: Duration = Duration::from_millis(200);
 pub(crate) struct TurnCommit {
     pub(crate) conversation: ConversationRow,
     pub(crate) turn: TurnRow,
+    pub(crate) note: TurnNote,
+    /// The conversation changed its account with this turn.
+    pub(crate) movement: Option<MoveRow>,
     /// Earlier turns that now stand in the new place (the conversation was carried to another account).
     pub(crate) moved: Vec<(String, Place)>,
     /// The record of the request, so that a turn whose end a client saw is also in the log.
@@ -215,11 +220,13 @@ async fn write_batch(store: &Store, batch: &[Write]) -> Result<(), StoreError> {
 
 async fn write_turns(connection: &mut SqliteConnection, batch: &[Write]) -> Result<(), sqlx::Error> {
     let mut turns = Vec::new();
+    let mut movements = Vec::new();
     // The last turn of a conversation in this batch decides its head.
     let mut conversations: HashMap<&str, &ConversationRow> = HashMap::new();
     for write in batch {
         if let Write::Turn(commit, _) = write {
-            turns.push(&commit.turn);
+            turns.push((&commit.turn, &commit.note));
+            movements.extend(&commit.movement);
             conversations.insert(&commit.conversation.id, &commit.conversation);
             for (turn_id, place) in &commit.moved {
                 move_turn(connection, turn_id, place).await?;
@@ -231,7 +238,11 @@ async fn write_turns(connection: &mut SqliteConnection, batch: &[Write]) -> Resu
     }
     insert_turns(connection, &turns).await?;
     let conversations: Vec<_> = conversations.into_values().collect();
-    upsert_conversations(connection, &conversations).await
+    upsert_conversations(connection, &conversations).await?;
+    for movement in movements {
+        insert_move(connection, movement).await?;
+    }
+    Ok(())
 }
 
 async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Result<(), sqlx::Error> {

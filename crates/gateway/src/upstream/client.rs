@@ -266,6 +266,7 @@ impl Upstream {
         let method = match route.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
         };
         loop {
             let slot = self.clients(settings)?.shards.slot()?;

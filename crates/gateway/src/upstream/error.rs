@@ -61,6 +61,9 @@ pub(crate) enum Patience {
     Handshake(Duration),
     #[error("no answer began within {} s", .0.as_secs())]
     FirstEvent(Duration),
+    /// What earlier attempts had left of it.
+    #[error("no answer began within what earlier attempts had left of {} s", .0.as_secs())]
+    Remainder(Duration),
     #[error("the upstream was silent for {} s", .0.as_secs())]
     Idle(Duration),
     #[error("the answer took longer than {} s", .0.as_secs())]
@@ -104,7 +107,7 @@ impl UpstreamError {
             UpstreamErrorKind::FileRefused(_) => "file_refused",
             UpstreamErrorKind::UploadsLimited(_) => "uploads_limited",
             UpstreamErrorKind::Timeout(Patience::Handshake(_)) => "timeout_handshake",
-            UpstreamErrorKind::Timeout(Patience::FirstEvent(_)) => "timeout_first_event",
+            UpstreamErrorKind::Timeout(Patience::FirstEvent(_) | Patience::Remainder(_)) => "timeout_first_event",
             UpstreamErrorKind::Timeout(Patience::Idle(_)) => "timeout_idle",
             UpstreamErrorKind::Timeout(Patience::Total(_)) => "timeout_total",
             UpstreamErrorKind::Protocol(_) => "protocol",

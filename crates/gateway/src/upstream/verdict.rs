@@ -3,7 +3,7 @@
 
 use protocol::failure::{ExitTrouble, FailureKind, Rejection};
 
-use super::{UpstreamError, UpstreamErrorKind};
+use super::{Patience, UpstreamError, UpstreamErrorKind};
 
 /// The judgement on one failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ impl UpstreamError {
             UpstreamErrorKind::FileRefused(_) => (Blame::Nobody, Retry::No),
             // The account still chats; another may still take files.
             UpstreamErrorKind::UploadsLimited(_) => (Blame::Nobody, Retry::OtherAccount),
+            // It had less time than an answer may take.
+            UpstreamErrorKind::Timeout(Patience::Remainder(_)) => (Blame::Nobody, Retry::No),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)

@@ -3,7 +3,7 @@
 use grok2api_simulator::{Options, Reply as Upstream, Transport};
 use serde_json::{Value, json};
 
-use crate::harness::Rig;
+use crate::harness::{Rig, user};
 use crate::probes::question;
 
 fn without(socket: bool, rest_chat: bool) -> Options {
@@ -128,13 +128,31 @@ async fn with_neither_there_nobody_is_charged_and_the_client_is_told() {
 async fn a_transport_that_is_asked_for_alone_is_not_left() {
     for (transport, options, expected) in [
         ("websocket", without(false, true), "upstream_route_missing"),
-        ("rest", without(true, false), "upstream_error"),
+        ("rest", without(true, false), "upstream_route_missing"),
     ] {
         let rig = Rig::start(options, &["anna"], json!({ "upstream_transport": transport })).await;
         let reply = rig.chat(question("hello there", false)).await;
         assert_eq!((reply.status, reply.error()["code"].as_str()), (502, Some(expected)), "{transport}");
         assert_eq!(over(&rig), (0, 0), "{transport}");
+        assert_eq!(rig.account("anna").await["consecutive_failures"], 0, "{transport}");
     }
+}
+
+#[tokio::test]
+async fn a_conversation_is_not_called_gone_when_it_is_the_route_that_is() {
+    let rig = Rig::start(without(true, true), &["anna"], json!({ "upstream_transport": "rest" })).await;
+    let mut talk = rig.talk(false);
+    let id = talk.say("question one").await.conversation_id();
+    rig.simulator.set_rest_chat(false);
+    let missing = (502, Some("upstream_route_missing"));
+    let resent = talk.ask("question two").await;
+    assert_eq!((resent.status, resent.error()["code"].as_str()), missing);
+    let named = talk.send(json!({ "conversation_id": id, "messages": [user("question two")] })).await;
+    assert_eq!((named.status, named.error()["code"].as_str()), missing);
+    assert_eq!(rig.account("anna").await["consecutive_failures"], 0);
+    rig.simulator.set_rest_chat(true);
+    assert_eq!(talk.say("question two").await.turn(), "native", "it was there all the time");
+    rig.no_violations();
 }
 
 #[tokio::test]

@@ -266,10 +266,15 @@ impl Rig {
 
     /// Changes the database behind the gateway's back.
     pub(crate) async fn execute(&self, statement: &'static str) {
+        self.execute_text(statement.to_owned()).await;
+    }
+
+    /// The same with a statement that is put together.
+    pub(crate) async fn execute_text(&self, statement: String) {
         let path = self.directory.path().join("grok2api.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
         let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-        sqlx::query(statement).execute(&pool).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
         pool.close().await;
     }
 

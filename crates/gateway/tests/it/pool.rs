@@ -1,6 +1,8 @@
 //! The account pool at the front door: what each answer of the upstream means, who rests, who serves instead.
 
-use grok2api_simulator::Reply as Upstream;
+use std::time::{Duration, Instant};
+
+use grok2api_simulator::{Reply as Upstream, Step};
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Rig, START_MS};
@@ -15,6 +17,7 @@ over_both_transports! {
     five_failures_in_a_row_are_an_hour_and_a_success_begins_anew,
     one_request_tries_three_accounts_and_charges_one_per_cause,
     answers_that_break_at_the_same_time_are_one_failure,
+    the_time_to_the_first_event_is_one_for_all_attempts,
 }
 
 const HOUR: i64 = 3_600;
@@ -107,8 +110,13 @@ fn rows() -> Vec<Row> {
             other_answers: false,
             ..Row::new("stream-too-long", (400, "context_length_exceeded"), "rejected_too_long")
         },
-        // A new conversation cannot be gone.
-        Row::new("not-found", broken, "protocol").failure(),
+        // A new conversation cannot be gone: over REST it is the route that is.
+        match transports::over() {
+            Some("rest") => {
+                Row { other_answers: false, ..Row::new("not-found", (502, "upstream_route_missing"), "no_route") }
+            }
+            _ => Row::new("not-found", broken, "protocol").failure(),
+        },
         Row::new("server-error", broken, "unavailable").failure(),
         Row::new("html-502", broken, "unavailable").failure(),
         Row::new("in-band-error", broken, "unavailable").failure(),
@@ -116,10 +124,14 @@ fn rows() -> Vec<Row> {
         Row::new("empty-answer", (502, "upstream_empty_answer"), "empty_answer").failure(),
         Row {
             settings: json!({ "request_timeout": 1 }),
+            // The time is the whole request's.
+            other_answers: false,
             ..Row::new("hang", (504, "upstream_timeout"), "timeout_first_event").failure()
         },
         Row {
             settings: json!({ "request_timeout": 1 }),
+            // The time is the whole request's.
+            other_answers: false,
             ..Row::new("hang-after-headers", (504, "upstream_timeout"), "timeout_first_event").failure()
         },
         Row::new("cut-before-text-for-good", (502, "upstream_truncated"), "truncated").failure(),
@@ -331,4 +343,25 @@ async fn answers_that_break_at_the_same_time_are_one_failure() {
     let anna = rig.account("anna").await;
     assert_eq!((&anna["state"]["name"], &anna["in_flight"]), (&json!("available"), &json!(0)), "{anna}");
     assert!(anna["consecutive_failures"].as_i64().unwrap() <= 2, "{anna}");
+}
+
+async fn the_time_to_the_first_event_is_one_for_all_attempts() {
+    let settings = json!({ "request_timeout": 2, "max_attempts": 3 });
+    let rig = Rig::with_settings(&["anna", "bert", "carl"], settings).await;
+    // The first takes most of the time before it fails; what is left is not enough to blame the second.
+    rig.simulator.account("anna").always(Some(Upstream::answer(vec![
+        Step::Wait(Duration::from_millis(1_400)),
+        Step::TopLevelError { code: 13.into(), message: "Internal error".to_owned() },
+    ])));
+    for account in ["bert", "carl"] {
+        rig.simulator.account(account).always(Some(Upstream::hang()));
+    }
+    let began = Instant::now();
+    let reply = ask(&rig).await;
+    assert_eq!(refusal(&reply), (504, "upstream_timeout"));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1_900) && took < Duration::from_millis(3_000), "{took:?}");
+    let callers = rig.callers();
+    assert_eq!(callers.len(), 2, "{callers:?}");
+    assert_eq!(rig.account(&callers[1]).await["consecutive_failures"], 0);
 }

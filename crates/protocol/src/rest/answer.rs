@@ -167,6 +167,36 @@ struct ResponseForm<'a> {
     status: Text<'a>,
     #[serde(default)]
     partial: Flag,
+    #[serde(borrow, default)]
+    output_chunks: Option<Vec<ChunkForm<'a>>>,
+    #[serde(borrow, default)]
+    input_chunks: Option<Vec<ChunkForm<'a>>>,
+}
+
+/// A piece of a message that was made over the WebSocket (UPSTREAM.md 16.8).
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChunkForm<'a> {
+    #[serde(borrow)]
+    text: Option<ChunkText<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChunkText<'a> {
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    channel: Text<'a>,
+}
+
+/// The words of the pieces that are for the reader: thinking is not.
+fn words_of(chunks: &[ChunkForm<'_>]) -> String {
+    let is_visible = |text: &&ChunkText<'_>| {
+        text.channel.0.as_deref().is_none_or(|channel| channel.is_empty() || channel == "CHANNEL_ASSISTANT_RESPONSE")
+    };
+    let texts = chunks.iter().filter_map(|chunk| chunk.text.as_ref()).filter(is_visible);
+    texts.filter_map(|text| text.text.0.as_deref()).collect()
 }
 
 impl ResponseForm<'_> {
@@ -178,11 +208,13 @@ impl ResponseForm<'_> {
     /// `None` for an entry without an id: nothing can refer to it.
     fn stored(self) -> Option<StoredResponse> {
         let is_assistant = self.is_assistant();
+        let chunks = if is_assistant { &self.output_chunks } else { &self.input_chunks };
+        let words = chunks.as_deref().map(words_of).unwrap_or_default();
         Some(StoredResponse {
             id: self.response_id.into_owned()?,
             parent: self.parent_response_id.into_owned(),
             is_assistant,
-            message: self.message.into_owned().unwrap_or_default(),
+            message: self.message.into_owned().unwrap_or(words),
             partial: self.partial.0.unwrap_or(false),
         })
     }

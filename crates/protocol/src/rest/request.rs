@@ -14,6 +14,8 @@ pub enum Method {
     Get,
     /// With a JSON body.
     Post,
+    /// Without a body.
+    Delete,
 }
 
 /// One call of the upstream.
@@ -23,7 +25,7 @@ pub struct Route {
     pub method: Method,
     /// Path and query, beginning with `/`.
     pub path: String,
-    /// JSON or a form, or empty for [`Method::Get`].
+    /// JSON or a form, or empty where the method has none.
     pub body: Vec<u8>,
     /// The content type, where it is not JSON's.
     pub content_type: Option<String>,
@@ -111,6 +113,12 @@ pub fn reconnect(_conversation: &str, response: &str) -> Route {
 /// Loads stored messages in full.
 pub fn load_responses(conversation: &str, responses: &[String]) -> Route {
     Route::post(conversation_path(conversation, "load-responses"), &json!({"responseIds": responses}))
+}
+
+/// Puts a conversation into the account's bin, as the web page does: its owner can still have it back.
+pub fn delete_softly(conversation: &str) -> Route {
+    let path = conversation_path("soft", &path_segment(conversation));
+    Route { method: Method::Delete, path, body: Vec::new(), content_type: None }
 }
 
 /// `rest` is a path we wrote, `conversation` is not.
@@ -342,6 +350,8 @@ mod tests {
         assert_eq!(tree.path, "/rest/app-chat/conversations/c/response-node?includeThreads=true");
         assert_eq!((tree.method, tree.body.len()), (Method::Get, 0));
         assert_eq!(reconnect("c", "r").path, "/rest/app-chat/conversations/reconnect-response-v2/r");
+        let delete = delete_softly("c/d");
+        assert_eq!((delete.method, delete.path.as_str()), (Method::Delete, "/rest/app-chat/conversations/soft/c%2Fd"));
         assert_eq!(body(&load_responses("c", &["a".to_owned()])), json!({"responseIds": ["a"]}));
     }
 

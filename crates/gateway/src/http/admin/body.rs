@@ -102,6 +102,14 @@ impl Members {
         self.text(name).unwrap_or_default()
     }
 
+    /// Anything that has to be there; `null` when it is not, which [`Members::finish`] then tells.
+    pub(super) fn required_value(&mut self, name: &'static str) -> Value {
+        match self.members.remove(name) {
+            Some(value) => value,
+            None => self.refuse(name, "required", "is required").unwrap_or_default(),
+        }
+    }
+
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name)? {
             Value::String(text) => Some(text),
@@ -175,6 +183,11 @@ impl Members {
     pub(super) fn refuse<T>(&mut self, name: &str, code: &'static str, message: impl Into<String>) -> Option<T> {
         self.errors.push(FieldError::new(format!("/{name}"), code, json!({}), message));
         None
+    }
+
+    /// What is left, for another reader; fails if any of the members that were taken was wrong.
+    pub(super) fn rest(self) -> Result<Map<String, Value>, AdminError> {
+        if self.errors.is_empty() { Ok(self.members) } else { Err(AdminError::validation(self.errors)) }
     }
 
     /// To be called once all members are taken: fails if any was wrong or any is left.

@@ -235,6 +235,67 @@ pub(super) struct AccountFilterParameters {
     q: Option<String>,
 }
 
+/// A list of messages as a client would send it.
+#[derive(ToSchema)]
+pub(super) struct MatchRequest {
+    /// Whose conversations are meant; `console` is the playground.
+    key_id: String,
+    /// As in a chat completion request.
+    #[schema(min_items = 1)]
+    messages: Vec<Value>,
+    #[schema(nullable = false)]
+    conversation_id: Option<String>,
+    #[schema(nullable = false)]
+    previous_response_id: Option<String>,
+    /// What the client sends in a chat header of its own.
+    #[schema(nullable = false)]
+    client_chat: Option<String>,
+}
+
+/// What to change of a conversation.
+#[derive(ToSchema)]
+pub(super) struct ConversationPatchRequest {
+    /// `null` or empty: none.
+    #[schema(max_length = 200)]
+    title: Option<String>,
+    /// Until when it is kept, whether it is used or not; `null`: as long as any other.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}
+
+/// Where to.
+#[derive(ToSchema)]
+pub(super) struct MoveRequest {
+    account_id: String,
+}
+
+/// Which turns to read.
+#[derive(ToSchema)]
+pub(super) struct FetchContentRequest {
+    /// The newest 200 unless given.
+    #[schema(nullable = false, max_items = 200)]
+    turns: Option<Vec<String>>,
+}
+
+/// A chat completion request, with two members besides. Other members of such requests are taken as well.
+#[derive(ToSchema)]
+pub(super) struct PlaygroundChat {
+    model: String,
+    /// As in a chat completion request.
+    #[schema(min_items = 1)]
+    messages: Vec<Value>,
+    #[schema(nullable = false)]
+    stream: Option<bool>,
+    #[schema(nullable = false)]
+    conversation_id: Option<String>,
+    #[schema(nullable = false)]
+    previous_response_id: Option<String>,
+    /// The only account that may serve.
+    account_id: Option<String>,
+    /// The key whose limits and models apply; conversations stay the console's.
+    as_key_id: Option<String>,
+}
+
 /// Which requests of the log are meant. Words with commas between mean any of them, `!` in front means none of them, and `[exists]=false` behind
 /// a name means unknown. `duration_ms`, `first_token_ms` and `attempt_count` take `[gt]`, `[gte]`, `[lt]` and `[lte]`, and so does `at`.
 #[derive(IntoParams)]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::accounts::AccountError;
 use crate::admins::{AdminsError, TokenError, TokenRate};
+use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
 use crate::keys::KeyError;
 use crate::settings::{FieldError, HistoryError, SettingsError};
@@ -122,6 +123,11 @@ impl AdminError {
     }
 }
 
+/// `messages[2].role`, as clients of `/v1` are told it, as a pointer.
+pub(super) fn pointer(param: &str) -> String {
+    format!("/{}", param.replace(['[', ']', '.'], "/").replace("//", "/").trim_matches('/'))
+}
+
 /// Rounded up: who comes back exactly then must not come too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
@@ -189,6 +195,19 @@ pub(super) async fn unknown_method(method: Method) -> AdminError {
 impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<ApiError> for AdminError {
+    /// What a client of `/v1` would be told, in the form of the admin API.
+    fn from(error: ApiError) -> Self {
+        let message = error.message().to_owned();
+        let mut refused = Self::new(error.status, error.code, message.clone());
+        refused.particulars.retry_after = error.retry_after_s().map(Duration::from_secs);
+        if let Some(param) = error.param() {
+            refused.particulars.fields.push(FieldError::new(pointer(param), error.code, json!({}), message));
+        }
+        refused
     }
 }
 

@@ -10,6 +10,10 @@ mod body;
 mod caller;
 mod claim;
 mod compat;
+mod conversation_actions;
+mod conversation_match;
+mod conversation_tree;
+mod conversations;
 mod described;
 mod drift;
 mod error;
@@ -23,6 +27,7 @@ mod keys;
 mod live;
 mod page;
 mod password;
+mod playground;
 mod query;
 mod request_query;
 mod request_view;
@@ -47,8 +52,10 @@ use utoipa_axum::routes;
 
 use crate::accounts::AccountPool;
 use crate::admins::{Admins, Change, Trail};
-use crate::audit::Records;
+use crate::audit::{Recorder, Records};
+use crate::chat::ChatService;
 use crate::clock::Clock;
+use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::images::Images;
 use crate::jobs::Jobs;
@@ -83,6 +90,9 @@ pub(crate) struct AdminState {
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
     pub(crate) images: Images,
+    pub(crate) conversations: Conversations,
+    pub(crate) chat: ChatService,
+    pub(crate) recorder: Recorder,
     pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,
@@ -122,6 +132,13 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::items))
         .routes(routes!(jobs::act))
+        .routes(routes!(conversations::list))
+        .routes(routes!(conversation_match::probe))
+        .routes(routes!(conversations::show, conversation_actions::edit, conversation_actions::delete))
+        .routes(routes!(conversation_actions::move_to))
+        .routes(routes!(conversation_actions::fetch_content))
+        .routes(routes!(conversation_tree::show))
+        .routes(routes!(playground::chat))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))
         .routes(routes!(keys::rotate))

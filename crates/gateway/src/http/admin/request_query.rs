@@ -169,7 +169,8 @@ pub(super) fn cursor_text((at, id): &Cut) -> String {
     format!("{at}.{id}")
 }
 
-fn cursor(parameters: &mut Parameters, name: &str) -> Option<Cut> {
+/// Takes such a place out of the parameters.
+pub(super) fn cursor(parameters: &mut Parameters, name: &str) -> Option<Cut> {
     let text = parameters.take(name)?;
     let place = text.split_once('.').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
     match place {

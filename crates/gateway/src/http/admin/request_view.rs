@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use super::AdminState;
+use super::conversations::NamedKey;
 use crate::accounts::AccountLabel;
 use crate::audit::{Attempt, LogEntry};
 use crate::clock::timestamp;
@@ -33,7 +34,7 @@ impl<'a> Names<'a> {
 
     /// The key; without a name when it has been deleted.
     pub(super) fn key(&self, id: &str) -> Value {
-        json!({ "id": id, "name": self.state.keys.get(id).map(|key| key.name) })
+        json!(NamedKey::of(self.state, id))
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) fn time(text: &str) -> Option<i64> {
 }
 
 /// A length such as `90s`, `15m`, `24h`, `7d`.
-fn seconds(text: &str) -> Option<i64> {
+pub(super) fn seconds(text: &str) -> Option<i64> {
     let unit = match text.chars().last()? {
         's' => 1,
         'm' => 60,

@@ -14,17 +14,17 @@ use super::stream::{AnswerStream, StreamOptions};
 use super::turn::Turn;
 use super::whole::whole_answer;
 use crate::audit::{RequestEnding, RequestRecord};
-use crate::chat::{Answer, ChatError, Receipt};
+use crate::chat::{Answer, Receipt};
 use crate::http::ApiState;
 use crate::http::body;
 use crate::http::caller::authenticate;
-use crate::http::client_address::ClientAddress;
+use crate::http::client_address::{ClientAddress, Way};
 use crate::http::error::ApiError;
 use crate::http::key_limits;
 use crate::http::public_url::public_url;
 use crate::http::request_id::RequestId;
 use crate::http::streamed::LongAnswer;
-use crate::keys::{Admission, ApiKey};
+use crate::keys::{Admission, ApiKey, CONSOLE_KEY, Verified};
 use crate::settings::Settings;
 
 /// Which way the turn took.
@@ -71,7 +71,9 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
         Ok(mut turn) => {
             let way = parts.extensions.get::<ClientAddress>().map(|client| client.1);
             turn.ask.public_url = public_url(&parts.headers, way, &settings);
-            Box::pin(answer(state, settings, turn, admission, record, request_id)).await
+            let options = options(&state, &settings, &turn, admission, &request_id);
+            let answered = Box::pin(answer(state, turn, record, options)).await;
+            answered.unwrap_or_else(|error| error.into_response(&request_id.0))
         }
         Err(error) => refuse(error, &mut record, &request_id),
     };
@@ -99,6 +101,12 @@ async fn read_turn(
     let body = body::read(headers, body, settings.max_body_mb).await?;
     record.read();
     let turn = read(&body, key, settings, headers)?;
+    note_turn(&turn, key, record)?;
+    Ok(turn)
+}
+
+/// Notes what is asked, and refuses what the key may not.
+fn note_turn(turn: &Turn, key: &ApiKey, record: &mut RequestRecord) -> Result<(), ApiError> {
     record.row.model = Some(turn.model.chars().take(128).collect());
     record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
     record.row.stream = turn.stream;
@@ -106,25 +114,82 @@ async fn read_turn(
     if !key.allows(&turn.model) {
         return Err(ApiError::model_not_allowed(&turn.model));
     }
-    Ok(turn)
+    Ok(())
 }
 
 fn refuse(error: ApiError, record: &mut RequestRecord, request_id: &RequestId) -> Response {
-    record.end(RequestEnding::Failed, error.status.as_u16(), Some(error.code));
-    record.error_words(error.message());
-    error.into_response(&request_id.0)
+    refused(error, record).into_response(&request_id.0)
 }
 
-async fn answer(
+/// Notes a refusal.
+fn refused(error: ApiError, record: &mut RequestRecord) -> ApiError {
+    record.end(RequestEnding::Failed, error.status.as_u16(), Some(error.code));
+    record.error_words(error.message());
+    error
+}
+
+/// What is asked by the console.
+pub(in crate::http) struct ConsoleAsk {
+    /// A chat completion request.
+    pub(in crate::http) body: Vec<u8>,
+    /// The key whose limits and models apply; its conversations are not touched.
+    pub(in crate::http) as_key: Option<String>,
+    /// The only account that may serve.
+    pub(in crate::http) account: Option<String>,
+    /// How the console came, for links to images.
+    pub(in crate::http) way: Option<Way>,
+}
+
+/// Answers the console as a client is answered, under its own name and with more to tell.
+pub(in crate::http) async fn console_chat(
     state: ApiState,
-    settings: Arc<Settings>,
-    turn: Turn,
-    admission: Admission,
-    record: RequestRecord,
+    ask: ConsoleAsk,
+    headers: &HeaderMap,
+    mut record: RequestRecord,
     request_id: RequestId,
-) -> Response {
-    let options = StreamOptions {
-        model: turn.model,
+) -> Result<Response, ApiError> {
+    record.row.key_id = Some(CONSOLE_KEY.to_owned());
+    let settings = state.settings.current();
+    let turn = admit_console(&state, ask.as_key.as_deref()).and_then(|admission| {
+        record.read();
+        let request = read_chat_request(&ask.body)?;
+        let mut turn = Turn::of_chat(request, admission.key(), &settings, headers);
+        note_turn(&turn, admission.key(), &mut record)?;
+        // Whatever key's limits apply: the conversations are the console's.
+        CONSOLE_KEY.clone_into(&mut turn.ask.key_id);
+        turn.ask.account = ask.account;
+        turn.ask.public_url = public_url(headers, ask.way, &settings);
+        Ok((turn, admission))
+    });
+    let (turn, admission) = match turn {
+        Ok(admitted) => admitted,
+        Err(error) => return Err(refused(error, &mut record)),
+    };
+    let meta = Some(state.accounts.clone());
+    let options = StreamOptions { meta, ..options(&state, &settings, &turn, admission, &request_id) };
+    Box::pin(answer(state, turn, record, options)).await
+}
+
+fn admit_console(state: &ApiState, as_key: Option<&str>) -> Result<Admission, ApiError> {
+    let key = match as_key.map(|id| state.keys.by_id(id)) {
+        None => Arc::new(ApiKey::console()),
+        Some(Verified::Ok(key)) => key,
+        Some(Verified::Disabled) => return Err(ApiError::disabled_key()),
+        Some(Verified::Expired | Verified::Replaced) => return Err(ApiError::expired_key()),
+        Some(Verified::Unknown) => return Err(ApiError::unknown_key()),
+    };
+    state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached))
+}
+
+fn options(
+    state: &ApiState,
+    settings: &Settings,
+    turn: &Turn,
+    admission: Admission,
+    request_id: &RequestId,
+) -> StreamOptions {
+    StreamOptions {
+        model: turn.model.clone(),
         created: state.clock.now_ms() / 1_000,
         format: turn.format,
         include_usage: turn.include_usage,
@@ -133,7 +198,17 @@ async fn answer(
         request_id: request_id.clone(),
         clock: state.clock.clone(),
         admission: Some(admission),
-    };
+        meta: None,
+    }
+}
+
+/// The answer to a turn, or why there is none.
+async fn answer(
+    state: ApiState,
+    turn: Turn,
+    record: RequestRecord,
+    options: StreamOptions,
+) -> Result<Response, ApiError> {
     let ignored = ignored_header(&turn.ignored);
     let chat = state.chat.clone();
     let mut response = if turn.stream {
@@ -148,22 +223,22 @@ async fn answer(
                 response
             }
             Ok(Err((error, mut record))) => {
-                refuse(ApiError::of_chat(&error, state.clock.now_ms()), &mut record, &request_id)
+                return Err(refused(ApiError::of_chat(&error, state.clock.now_ms()), &mut record));
             }
             Err(_) => event_stream(AnswerStream::starting(starting, options)),
         }
     } else {
         match chat.start(turn.ask, record).await {
-            Ok(answer) => whole(answer, options).await,
+            Ok(answer) => whole(answer, options).await?,
             Err((error, mut record)) => {
-                refuse(ApiError::of_chat(&error, state.clock.now_ms()), &mut record, &request_id)
+                return Err(refused(ApiError::of_chat(&error, state.clock.now_ms()), &mut record));
             }
         }
     };
     if let Some(ignored) = ignored {
         response.headers_mut().insert(X_IGNORED, ignored);
     }
-    response
+    Ok(response)
 }
 
 fn event_stream(body: AnswerStream) -> Response {
@@ -177,23 +252,18 @@ fn event_stream(body: AnswerStream) -> Response {
     response
 }
 
-async fn whole(mut answer: Answer, options: StreamOptions) -> Response {
+async fn whole(mut answer: Answer, options: StreamOptions) -> Result<Response, ApiError> {
     let (conversation, receipt) = (answer.conversation_id().to_owned(), answer.receipt());
     match whole_answer(&mut answer, &options).await {
         Ok(body) => {
             let mut response = (StatusCode::OK, body).into_response();
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             mark(response.headers_mut(), &conversation, receipt);
-            response
+            Ok(response)
         }
-        Err(error) => fail_whole(&error, &mut answer, &options),
+        // Nothing has left yet, so a late failure still gets its status.
+        Err(error) => Err(refused(ApiError::of_chat(&error, options.clock.now_ms()), &mut answer.record)),
     }
-}
-
-/// Nothing has left yet, so a late failure still gets its status.
-fn fail_whole(error: &ChatError, answer: &mut Answer, options: &StreamOptions) -> Response {
-    let error = ApiError::of_chat(error, options.clock.now_ms());
-    refuse(error, &mut answer.record, &options.request_id)
 }
 
 fn mark(headers: &mut HeaderMap, conversation: &str, receipt: Receipt) {

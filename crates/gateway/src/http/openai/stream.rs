@@ -12,6 +12,8 @@ use protocol::openai::{ChunkMeta, ChunkWriter, ReasoningFormat, TokenCount, Usag
 use protocol::translate::ChatEvent;
 use tokio::time::{Instant, Sleep};
 
+use super::meta::{meta, write_frame};
+use crate::accounts::AccountPool;
 use crate::audit::{RequestEnding, RequestRecord};
 use crate::chat::{Answer, ChatError, Step};
 use crate::clock::Clock;
@@ -35,6 +37,8 @@ pub(super) struct StreamOptions {
     pub(super) clock: Clock,
     /// Given back when the answer's last word is written, not when the connection notices: whoever saw the end may ask again.
     pub(super) admission: Option<Admission>,
+    /// Whether the answer also tells how it came about; with the accounts, whose names it tells.
+    pub(super) meta: Option<AccountPool>,
 }
 
 /// Estimated tokens of an answer.
@@ -116,6 +120,9 @@ impl AnswerStream {
             conversation_id: answer.conversation_id(),
             reasoning: self.options.format,
         });
+        if let Some(accounts) = &self.options.meta {
+            write_frame(&meta(&answer, &self.options, accounts, None), &mut self.out);
+        }
         writer.start(&mut self.out);
         self.state = State::Streaming(Box::new((answer, writer)));
     }
@@ -166,6 +173,9 @@ impl AnswerStream {
             // A copy, for an answer that cannot be stored ends otherwise.
             let mut writer = writer.clone();
             writer.finish("stop", self.options.include_usage.then_some(&usage), &mut self.end);
+            if let Some(accounts) = &self.options.meta {
+                write_frame(&meta(answer, &self.options, accounts, Some(&usage)), &mut self.end);
+            }
             self.end.extend_from_slice(ChunkWriter::DONE);
             answer.told(&usage, self.out.len() + self.end.len());
         }

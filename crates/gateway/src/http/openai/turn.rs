@@ -99,6 +99,7 @@ fn ask(
         model: find(model),
         history,
         wanted,
+        account: None,
         show_thinking: reasoning.show.or(by_key).unwrap_or(settings.show_thinking),
         show_search: settings.show_search,
         search: search.unwrap_or(true),

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use protocol::openai::{ChunkMeta, CompletionBuilder, Usage};
 use protocol::translate::ChatEvent;
 
+use super::meta::{meta, with_member};
 use super::stream::{AnswerTokens, StreamOptions};
 use crate::chat::{Answer, ChatError, Step};
 
@@ -25,6 +26,9 @@ pub(super) async fn whole_answer(answer: &mut Answer, options: &StreamOptions) -
             Step::Told => {
                 let usage = tokens.usage(options.prompt_tokens);
                 body = write(std::mem::take(&mut builder), answer, options, &usage);
+                if let Some(accounts) = &options.meta {
+                    body = with_member(&body, "meta", meta(answer, options, accounts, Some(&usage)));
+                }
                 answer.told(&usage, body.len());
             }
             Step::Done => return Ok(body),

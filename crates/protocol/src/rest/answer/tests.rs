@@ -125,3 +125,18 @@ fn a_loaded_answer_becomes_a_frame() {
     assert!(stored_answer_frame(b"{}").is_err());
     assert_eq!(read_responses(body).expect("a whole answer").len(), 3);
 }
+
+#[test]
+fn a_message_made_over_the_websocket_has_its_words_in_chunks() {
+    let body = br#"{"responses":[
+        {"responseId":"q","sender":"human","inputChunks":[{"text":{"text":"What is "}},{"text":{"text":"2+2?"}}]},
+        {"responseId":"a","sender":"ASSISTANT","parentResponseId":"q","outputChunks":[
+            {"text":{"text":"Thinking","channel":"CHANNEL_ASSISTANT_NOTETAKER_HEADER"},"metadata":{"stepId":1}},
+            {"toolUsageCard":{"toolUsageCardId":"t"}},
+            {"text":{"text":"It is ","channel":"CHANNEL_ASSISTANT_RESPONSE"}},
+            {"text":{"text":"4.","channel":"CHANNEL_ASSISTANT_RESPONSE"}}]},
+        {"responseId":"b","sender":"assistant","message":"told","outputChunks":[{"text":{"text":"not this"}}]}]}"#;
+    let responses = read_responses(body).expect("they are there");
+    let words: Vec<&str> = responses.iter().map(|response| response.message.as_str()).collect();
+    assert_eq!(words, ["What is 2+2?", "It is 4.", "told"]);
+}

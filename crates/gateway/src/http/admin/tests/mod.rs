@@ -19,6 +19,8 @@ use tower::ServiceExt;
 
 use super::caller::SESSION_COOKIE;
 use super::*;
+use crate::audit::DriftLog;
+use crate::chat::ChatRooms;
 use crate::http::client_address::{ClientAddress, Way};
 use crate::http::request_id::RequestId;
 use crate::images::{ImageFiles, ImageRooms, Images};
@@ -97,6 +99,19 @@ impl Fixture {
             cipher: cipher.clone(),
             clock: clock.clone(),
         };
+        let exit = ExitBreaker::new(clock.clone());
+        let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
+        let chat = ChatService::new(ChatRooms {
+            settings: settings.clone(),
+            accounts: accounts.clone(),
+            conversations: conversations.clone(),
+            upstream: upstream.clone(),
+            exit: exit.clone(),
+            drift: DriftLog::new(writer.clone(), Metrics::new(), clock.clone()),
+            images: images.clone(),
+            assets_url: "http://127.0.0.1:9".to_owned(),
+            tasks: TaskTracker::new(),
+        });
         let state = AdminState {
             trail: Trail::new(store.clone(), events.clone(), clock.clone()),
             events,
@@ -105,9 +120,12 @@ impl Fixture {
                 .unwrap(),
             store: store.clone(),
             writer: writer.clone(),
-            exit: ExitBreaker::new(clock.clone()),
+            exit,
             upstream,
             images,
+            conversations,
+            chat,
+            recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
