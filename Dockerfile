@@ -10,6 +10,20 @@ COPY . .
 RUN cargo build --release --locked -p grok2api \
  && strip target/release/grok2api
 
+# The binary alone, static, for machines with another or no C library:
+#
+#   docker build --target static --output out .
+FROM rust:1.95-alpine AS build-static
+# hadolint ignore=DL3018
+RUN apk add --no-cache musl-dev
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked -p grok2api \
+ && strip target/release/grok2api
+
+FROM scratch AS static
+COPY --from=build-static /src/target/release/grok2api /grok2api
+
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="Grok2API" \
       org.opencontainers.image.description="Turns Grok web accounts into an OpenAI-compatible API" \

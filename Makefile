@@ -4,18 +4,21 @@ CARGO ?= cargo
 # Everything after `make run ARGS=…` goes to the program.
 ARGS ?=
 
-.PHONY: help run demo test check fmt generate clients contract bench bench-admin size
+.PHONY: help run demo test check fmt generate console e2e clients contract bench bench-admin size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: ## Builds and starts the gateway on http://127.0.0.1:8000, data in ./data.
+console: ## Builds the web console when its sources have changed; without Node it says so and goes on.
+	@web/build-if-stale
+
+run: console ## Builds and starts the gateway on http://127.0.0.1:8000, data in ./data.
 	$(CARGO) run --release --locked -- $(ARGS)
 
-demo: ## The same with a simulated upstream: no account, no network, nothing kept.
+demo: console ## The same with a simulated upstream: no account, no network, nothing kept.
 	$(CARGO) run --release --locked -- demo $(ARGS)
 
-test: ## All Rust tests, through the front door and inside the rooms.
+test: console ## All Rust tests, through the front door and inside the rooms.
 	$(CARGO) test --workspace --locked
 
 clients: ## The README's examples through the official OpenAI SDKs for Python and Node.
@@ -24,10 +27,15 @@ clients: ## The README's examples through the official OpenAI SDKs for Python an
 check: ## Formatting, lints and types, as in CI.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm run --silent check
 
-generate: ## Writes what is generated and committed: the OpenAPI document.
+generate: ## Writes what is generated and committed: the OpenAPI document and the console's types.
 	$(CARGO) run --quiet --locked -- openapi > crates/gateway/openapi.json.new
 	mv crates/gateway/openapi.json.new crates/gateway/openapi.json
+	cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm run --silent schema
+
+e2e: console ## The console in a real browser: the acceptance walk, axe on every page, budgets.
+	cd web && npm run --silent e2e
 
 contract: ## The OpenAPI document against the running service, by Schemathesis.
 	tests/contract/run

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::conversations::Conversations;
 use crate::events::Events;
 use crate::http::admin::{self, AdminState};
+use crate::http::console;
 use crate::http::{ApiState, Ends, Front, Listener, Workers};
 use crate::images::{ImageFiles, ImageRooms, Images};
 use crate::jobs::{JobRooms, Jobs};
@@ -359,10 +360,10 @@ fn admin_state(
         keys: api.keys.clone(),
         admins: api.admins.clone(),
         accounts: api.accounts.clone(),
-        images: api.images.clone(),
         conversations,
         chat: api.chat.clone(),
         recorder: api.recorder.clone(),
+        images: api.images.clone(),
         jobs,
         records: Records::new(api.store.clone(), api.clock.clone()),
         metrics: api.metrics.clone(),
@@ -374,8 +375,9 @@ fn admin_router(state: AdminState) -> Router {
     Router::new()
         .nest("/admin/api/v1", admin::router(state.clone()))
         .nest("/admin/api", admin::compatible_router(state))
-        .route("/admin", get(admin::page))
-        .route("/admin/{*path}", get(admin::page))
+        .route("/admin", get(console::page))
+        .route("/admin/", get(console::page))
+        .route("/admin/{*path}", get(console::file))
 }
 
 async fn wait_for_signal() {

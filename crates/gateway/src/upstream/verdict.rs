@@ -55,12 +55,12 @@ impl UpstreamError {
             UpstreamErrorKind::Oversized(_) => (Blame::Nobody, Retry::No),
             // So it is for every account, until the operator or the upstream changes something.
             UpstreamErrorKind::NoRoute(_) | UpstreamErrorKind::NoUpload(_) => (Blame::Nobody, Retry::No),
+            // It had less time than an answer may take.
+            UpstreamErrorKind::Timeout(Patience::Remainder(_)) => (Blame::Nobody, Retry::No),
             // No account would be served with it.
             UpstreamErrorKind::FileRefused(_) => (Blame::Nobody, Retry::No),
             // The account still chats; another may still take files.
             UpstreamErrorKind::UploadsLimited(_) => (Blame::Nobody, Retry::OtherAccount),
-            // It had less time than an answer may take.
-            UpstreamErrorKind::Timeout(Patience::Remainder(_)) => (Blame::Nobody, Retry::No),
             UpstreamErrorKind::Transport(_)
             | UpstreamErrorKind::Timeout(_)
             | UpstreamErrorKind::Protocol(_)

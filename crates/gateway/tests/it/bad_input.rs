@@ -95,18 +95,21 @@ async fn members_of_the_wrong_kind_are_named() {
 #[tokio::test]
 async fn content_that_is_not_text_is_named_with_its_place() {
     let rig = Rig::new(&["anna"]).await;
-    for (place, part) in [
-        (".image_url.url", json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,AAAA" } })),
-        (".image_url", json!({ "type": "input_image", "image_url": "data:image/png;base64,AAAA" })),
-        ("", json!({ "type": "input_audio", "input_audio": { "data": "", "format": "wav" } })),
-        ("", json!({ "type": "file", "file": { "file_id": "file-1" } })),
+    for (kind, place, part) in [
+        (
+            "image_url",
+            ".image_url.url",
+            json!({ "type": "image_url", "image_url": { "url": "data:image/png;base64,AAAA" } }),
+        ),
+        ("input_audio", "", json!({ "type": "input_audio", "input_audio": { "data": "", "format": "wav" } })),
+        ("file", "", json!({ "type": "file", "file": { "file_id": "file-1" } })),
     ] {
         let parts = json!([{ "type": "text", "text": "what is this?" }, part]);
         let messages = json!([{ "role": "system", "content": "" }, { "role": "user", "content": parts }]);
         let body = json!({ "model": "grok-4.2", "messages": messages });
         let refusal = refused(&rig, body.to_string()).await;
-        let param = format!("messages[1].content[1]{place}");
-        assert_eq!(refusal.told(), (400, "unsupported_content", Some(param.as_str())));
+        let place = format!("messages[1].content[1]{place}");
+        assert_eq!(refusal.told(), (400, "unsupported_content", Some(place.as_str())), "{kind}");
     }
     no_trace(&rig).await;
 }

@@ -193,6 +193,32 @@ async fn streams_are_few() {
 }
 
 #[tokio::test]
+async fn a_conversation_that_is_looked_at_tells_what_becomes_of_it() {
+    let rig = Rig::new(&["anna"]).await;
+    let mut talk = rig.talk(false);
+    let id = talk.say("question one").await.conversation_id();
+    let mut stream = Stream::open(&rig, &format!("?topics=conversation:{id}"), None).await;
+    // The first look only remembers what the reader has just loaded, so it is used until one is told.
+    let mut told = None;
+    while told.is_none() {
+        talk.say("another question").await;
+        told = tokio::time::timeout(Duration::from_millis(300), stream.named("conversation")).await.ok();
+    }
+    let told = told.unwrap().data;
+    assert_eq!(told["id"], json!(id));
+    assert!(told["patch"]["turns"].as_u64() >= Some(2), "{told}");
+    let path = format!("/conversations/{id}");
+    rig.admin("PATCH", &path, Some(json!({ "title": "Ours" }))).await;
+    while stream.named("conversation").await.data["patch"]["title"] != "Ours" {}
+    rig.admin("DELETE", &path, None).await;
+    loop {
+        if stream.named("conversation").await.data == json!({ "id": id, "deleted": true }) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn images_that_come_and_go_are_told() {
     let rig = Rig::new(&["anna"]).await;
     let mut stream = Stream::open(&rig, "?topics=images", None).await;

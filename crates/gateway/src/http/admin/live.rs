@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::attention::attention;
+use super::conversations::view;
 use super::keys::KeyBody;
 
 /// How often it is looked whether the figures have changed.
@@ -29,6 +30,7 @@ struct Told {
     attention: Option<u64>,
     accounts: HashMap<String, u64>,
     keys: HashMap<String, u64>,
+    conversations: HashMap<String, u64>,
 }
 
 impl Told {
@@ -59,6 +61,17 @@ impl Told {
         let look_up = |id: &str| state.keys.get(id).map(|key| (key.version, json!(KeyBody::from(key))));
         for (id, version, patch) in changed(&mut self.keys, events.wanted_subjects("key"), look_up) {
             events.publish("key", "keys", &id, &json!({ "id": id, "version": version, "patch": patch }));
+        }
+        let mut conversations = HashMap::new();
+        for id in events.wanted_subjects("conversation") {
+            // Gone, or not to be read now: then there is nothing to tell.
+            if let Ok(view) = view(state, &id).await {
+                conversations.insert(id, json!(view));
+            }
+        }
+        let look_up = |id: &str| conversations.get(id).map(|view| (0, view.clone()));
+        for (id, _, patch) in changed(&mut self.conversations, events.wanted_subjects("conversation"), look_up) {
+            events.publish("conversation", "conversations", &id, &json!({ "id": id, "patch": patch }));
         }
     }
 }

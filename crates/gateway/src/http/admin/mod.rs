@@ -25,7 +25,6 @@ mod imports;
 mod jobs;
 mod keys;
 mod live;
-mod page;
 mod password;
 mod playground;
 mod query;
@@ -70,7 +69,6 @@ use caller::Caller;
 pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
 pub(crate) use compat::router as compatible_router;
 pub(crate) use live::tell_consoles;
-pub(crate) use page::page;
 pub(crate) use settings::{settings_change, settings_event};
 
 /// What the endpoints work with.
@@ -89,10 +87,10 @@ pub(crate) struct AdminState {
     pub(crate) keys: ApiKeys,
     pub(crate) admins: Admins,
     pub(crate) accounts: AccountPool,
-    pub(crate) images: Images,
     pub(crate) conversations: Conversations,
     pub(crate) chat: ChatService,
     pub(crate) recorder: Recorder,
+    pub(crate) images: Images,
     pub(crate) jobs: Jobs,
     pub(crate) records: Records,
     pub(crate) metrics: Metrics,

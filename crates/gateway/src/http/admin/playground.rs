@@ -53,11 +53,10 @@ pub(super) async fn chat(
         body.refuse::<()>("as_key_id", "unknown", "is not the id of a key");
     }
     let body = Value::Object(body.rest()?).to_string().into_bytes();
-    let way = address.as_ref().map(|address| address.0.1);
     let client = address.map(|address| address.0.0.to_string());
     let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let record = state.recorder.open(&request_id.0.0, ROUTE, client, user_agent);
-    let ask = ConsoleAsk { body, as_key, account, way };
+    let ask = ConsoleAsk { body, as_key, account };
     Ok(console_chat(api_state(&state), ask, &headers, record, request_id.0).await?)
 }
 

@@ -18,7 +18,7 @@ use crate::chat::{Answer, Receipt};
 use crate::http::ApiState;
 use crate::http::body;
 use crate::http::caller::authenticate;
-use crate::http::client_address::{ClientAddress, Way};
+use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::key_limits;
 use crate::http::public_url::public_url;
@@ -136,8 +136,6 @@ pub(in crate::http) struct ConsoleAsk {
     pub(in crate::http) as_key: Option<String>,
     /// The only account that may serve.
     pub(in crate::http) account: Option<String>,
-    /// How the console came, for links to images.
-    pub(in crate::http) way: Option<Way>,
 }
 
 /// Answers the console as a client is answered, under its own name and with more to tell.
@@ -158,7 +156,6 @@ pub(in crate::http) async fn console_chat(
         // Whatever key's limits apply: the conversations are the console's.
         CONSOLE_KEY.clone_into(&mut turn.ask.key_id);
         turn.ask.account = ask.account;
-        turn.ask.public_url = public_url(headers, ask.way, &settings);
         Ok((turn, admission))
     });
     let (turn, admission) = match turn {

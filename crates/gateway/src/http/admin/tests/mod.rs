@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -108,8 +108,8 @@ impl Fixture {
             upstream: upstream.clone(),
             exit: exit.clone(),
             drift: DriftLog::new(writer.clone(), Metrics::new(), clock.clone()),
-            images: images.clone(),
             assets_url: "http://127.0.0.1:9".to_owned(),
+            images: images.clone(),
             tasks: TaskTracker::new(),
         });
         let state = AdminState {
@@ -122,10 +122,10 @@ impl Fixture {
             writer: writer.clone(),
             exit,
             upstream,
-            images,
             conversations,
             chat,
             recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
+            images,
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
             admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),

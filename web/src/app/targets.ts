@@ -1,0 +1,6 @@
+/** Where the console shows what a route of the API lists. */
+export function target(route: string | null | undefined): string {
+	if (!route) return "/";
+	if (route.startsWith("/system")) return "/system";
+	return route;
+}

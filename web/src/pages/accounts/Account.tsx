@@ -1,0 +1,129 @@
+// The page of one account.
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { Link, useLocation, useParams } from "wouter";
+import { watch } from "../../api/events";
+import { t } from "../../i18n";
+import { Failed, Field, Head, Skeleton, Tabs } from "../../ui/parts";
+import { useQuery } from "../../ui/query";
+import { RequestTable } from "../requests/RequestTable";
+import { useAccount } from "./AccountPanel";
+import { patchAccount } from "./actions";
+import { DeletePanel } from "./DeletePanel";
+import { AccountFacts, QuotaTable, StateExplained } from "./parts";
+import { type Account as AccountView, Fingerprint, StatePill } from "./state";
+
+type Tab = "quota" | "requests" | "settings";
+
+export default function Account() {
+	const { id } = useParams<{ id: string }>();
+	const account = useAccount(id);
+	const [query, setQuery] = useQuery();
+	const [, navigate] = useLocation();
+	const [deleting, setDeleting] = useState(false);
+	const tab = (query.get("tab") as Tab) ?? "quota";
+	useEffect(() => {
+		watch([`account:${id}`]);
+		return () => watch([]);
+	}, [id]);
+	if (account.isPending) return <Skeleton />;
+	if (account.isError) return <Failed error={account.error} retry={() => account.refetch()} />;
+	return (
+		<>
+			<nav aria-label={t("shell.breadcrumb")} className="mb-1 text-xs">
+				<Link href="/accounts">{t("shell.accounts")}</Link> / <Fingerprint account={account.data} />
+			</nav>
+			<Head title={account.data.label} note={<StatePill account={account.data} />}>
+				<button
+					type="button"
+					className="btn"
+					onClick={() => void patchAccount(id, { enabled: !account.data.enabled }).then(() => account.refetch())}
+				>
+					{account.data.enabled ? t("accounts.disable") : t("accounts.enable")}
+				</button>
+				<button type="button" className="btn btn-danger" onClick={() => setDeleting(true)}>
+					{t("accounts.delete")}
+				</button>
+			</Head>
+			<Tabs<Tab>
+				label={account.data.label}
+				tabs={[
+					["quota", t("accounts.tab_quota")],
+					["requests", t("shell.requests")],
+					["settings", t("shell.settings")],
+				]}
+				value={tab}
+				onChange={(next) => setQuery({ tab: next === "quota" ? null : next }, "replace")}
+			/>
+			{tab === "quota" && (
+				<div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_360px]">
+					<div className="flex flex-col gap-4">
+						<div className="box p-4">
+							<StateExplained account={account.data} />
+						</div>
+						<div className="box p-4">
+							<QuotaTable account={account.data} />
+						</div>
+					</div>
+					<div className="box p-4">
+						<AccountFacts account={account.data} />
+					</div>
+				</div>
+			)}
+			{tab === "requests" && <RequestTable filter={{ account: id }} />}
+			{tab === "settings" && <Settings account={account.data} />}
+			{deleting && <DeletePanel scope={{ ids: [id] }} onClose={() => setDeleting(false)} onDone={() => navigate("/accounts")} />}
+		</>
+	);
+}
+
+function Settings({ account }: { account: AccountView }) {
+	const queries = useQueryClient();
+	const [label, setLabel] = useState(account.label);
+	const [tags, setTags] = useState(account.tags.join(", "));
+	const [tier, setTier] = useState(account.tier ?? "");
+	const save = async (event: React.FormEvent) => {
+		event.preventDefault();
+		const changed = await patchAccount(account.id, {
+			label,
+			tags: tags
+				.split(/[,，]/)
+				.map((tag) => tag.trim())
+				.filter(Boolean),
+			tier: tier || null,
+		});
+		if (changed) queries.setQueryData(["account", account.id], changed);
+	};
+	return (
+		<form className="box max-w-xl p-4" onSubmit={save}>
+			<Field label={t("accounts.label")}>
+				{(props) => (
+					<input
+						{...props}
+						className="input"
+						required
+						maxLength={120}
+						value={label}
+						onChange={(event) => setLabel(event.target.value)}
+					/>
+				)}
+			</Field>
+			<Field label={t("accounts.tags")} hint={t("accounts.tags_hint")}>
+				{(props) => <input {...props} className="input" value={tags} onChange={(event) => setTags(event.target.value)} />}
+			</Field>
+			<Field label={t("accounts.tier")} hint={t("accounts.tier_hint")}>
+				{(props) => (
+					<select {...props} className="input w-40" value={tier} onChange={(event) => setTier(event.target.value)}>
+						<option value="">{t("accounts.tier_auto")}</option>
+						<option value="basic">basic</option>
+						<option value="super">super</option>
+						<option value="heavy">heavy</option>
+					</select>
+				)}
+			</Field>
+			<button type="submit" className="btn btn-primary">
+				{t("shell.save")}
+			</button>
+		</form>
+	);
+}

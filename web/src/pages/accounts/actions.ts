@@ -1,0 +1,59 @@
+// What is done to accounts: to one at once, to many by a job.
+import { api, type Schema } from "../../api/client";
+import { t } from "../../i18n";
+import { toast, toastError } from "../../ui/toasts";
+
+/** Which accounts are meant. */
+export type Scope = { ids: string[] } | { view: string; except: string[] } | { job: string; outcome?: string };
+
+export async function startJob(
+	kind: string,
+	scope: Scope | undefined,
+	options: Record<string, unknown> = {},
+	more: Record<string, unknown> = {},
+) {
+	const job = (await api.post("/admin/api/v1/jobs", {
+		body: { kind, ...(scope ? { scope } : {}), options, ...more } as never,
+	})) as Schema["JobView"];
+	return job;
+}
+
+/** Starts a job and says so; `undo` is offered where it can be undone. */
+export async function runJob(
+	navigate: (path: string) => void,
+	kind: string,
+	scope: Scope,
+	options: Record<string, unknown> = {},
+	undo?: { kind: string; options: Record<string, unknown> },
+) {
+	try {
+		const job = await startJob(kind, scope, options);
+		toast(
+			t("jobs.started"),
+			undo
+				? { label: t("shell.undo"), run: () => void runJob(navigate, undo.kind, { job: job.id }, undo.options) }
+				: { label: t("shell.show"), run: () => navigate(`/jobs/${job.id}`) },
+		);
+		return job;
+	} catch (error) {
+		toastError(error);
+	}
+}
+
+export async function patchAccount(id: string, change: Record<string, unknown>) {
+	try {
+		return await api.patch("/admin/api/v1/accounts/{id}", { params: { path: { id } }, body: change as never });
+	} catch (error) {
+		toastError(error);
+	}
+}
+
+export async function clearCooldown(id: string) {
+	try {
+		const account = await api.post("/admin/api/v1/accounts/{id}/actions/clear_cooldown", { params: { path: { id } } });
+		toast(t("accounts.cleared"));
+		return account;
+	} catch (error) {
+		toastError(error);
+	}
+}
