@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::openai::{Image, ImageLink, ImageSource, LARGEST_IMAGE};
-
 use tokio::time::Instant;
 
 use crate::settings::Settings;
