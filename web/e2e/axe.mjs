@@ -13,6 +13,7 @@ const PAGES = [
 	"/stats",
 	"/requests",
 	"/conversations",
+	"/images",
 	"/jobs",
 	"/settings",
 	"/settings/history",

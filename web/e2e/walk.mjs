@@ -121,20 +121,22 @@ export async function walk(browser, world) {
 		await other.getByRole("link", { name: "导入 20,000 项" }).click();
 		await other.getByRole("button", { name: "取消", exact: true }).first().click();
 		await other.getByText("已取消").or(other.getByText("完成")).first().waitFor({ timeout: 10_000 });
-		await world.restart();
-		await other.goto(`${base}/admin/jobs`);
-		await other.getByRole("link", { name: "导入 20,000 项" }).click();
-		const resume = other.getByRole("button", { name: "继续" });
-		if (await resume.isVisible().catch(() => false)) {
-			await resume.click();
-			await other.waitForTimeout(300);
+		const job = other.url();
+		const shown = (name) =>
+			other
+				.getByRole("main")
+				.getByRole("button", { name })
+				.first()
+				.waitFor({ timeout: 4_000 })
+				.then(() => true)
+				.catch(() => false);
+		// Twice killed: once after it was cancelled, once while it goes on.
+		for (const wait of [0, 400]) {
+			await new Promise((resolve) => setTimeout(resolve, wait));
 			await world.restart();
-			await other.reload();
+			await other.goto(job);
 			await other.getByRole("heading", { level: 1 }).waitFor();
-			await resume
-				.waitFor({ timeout: 5_000 })
-				.then(() => resume.click())
-				.catch(() => undefined);
+			if (await shown("继续")) await other.getByRole("main").getByRole("button", { name: "继续" }).first().click();
 		}
 		await other.getByText("成功 20,000 ·").first().waitFor({ timeout: 60_000 });
 		await other.close();
@@ -205,8 +207,10 @@ export async function walk(browser, world) {
 		await page.keyboard.press("Control+s");
 		await page.getByText("已保存 1 处修改").waitFor();
 		await page.goto(`${base}/admin/settings/history`);
-		await page.getByRole("button", { name: "还原" }).first().click();
-		await page.getByText("已还原").waitFor();
+		await page.getByRole("button", { name: "恢复到此时" }).first().click();
+		await page.getByText("已恢复").waitFor();
+		await page.getByLabel("等待回答首个事件的时间", { exact: false }).waitFor();
+		assert.equal(await page.getByLabel("等待回答首个事件的时间", { exact: false }).inputValue(), "2m");
 	});
 
 	await check("a key is made, shown once, limited, and deleted", async () => {

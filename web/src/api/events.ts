@@ -11,7 +11,7 @@ type Message =
 	| { kind: "topics"; from: string; topics: string[] }
 	| { kind: "leave"; from: string };
 
-const TOPICS = ["accounts.summary", "accounts", "jobs", "keys", "settings", "attention", "conversations"];
+const TOPICS = ["accounts.summary", "accounts", "jobs", "keys", "settings", "attention", "conversations", "images"];
 const NAMES = [
 	"account",
 	"accounts.summary",
@@ -23,6 +23,7 @@ const NAMES = [
 	"settings",
 	"attention",
 	"conversation",
+	"image.list_changed",
 	"resync",
 ];
 

@@ -63,6 +63,9 @@ function apply(queries: QueryClient, { name, data }: LiveEvent) {
 		case "conversation":
 			void queries.invalidateQueries({ queryKey: ["conversations"] });
 			break;
+		case "image.list_changed":
+			void queries.invalidateQueries({ queryKey: ["images"] });
+			break;
 		case "resync":
 			void queries.invalidateQueries();
 			for (const listener of listChanged) listener();

@@ -22,6 +22,7 @@ const Connect = lazy(() => import("../pages/keys/Connect"));
 const Stats = lazy(() => import("../pages/overview/Stats"));
 const Requests = lazy(() => import("../pages/requests/Requests"));
 const Conversations = lazy(() => import("../pages/conversations/Conversations"));
+const Images = lazy(() => import("../pages/images/Images"));
 const Jobs = lazy(() => import("../pages/jobs/Jobs"));
 const Settings = lazy(() => import("../pages/settings/Settings"));
 const System = lazy(() => import("../pages/system/System"));
@@ -80,6 +81,7 @@ function Shell() {
 							<Route path="/stats" component={Stats} />
 							<Route path="/requests" component={Requests} />
 							<Route path="/conversations/:id?" component={Conversations} />
+							<Route path="/images" component={Images} />
 							<Route path="/jobs/:id?" component={Jobs} />
 							<Route path="/settings/:group?" component={Settings} />
 							<Route path="/system" component={System} />

@@ -25,6 +25,7 @@ export const groups: { name: Key | null; places: Place[] }[] = [
 			{ path: "/stats", icon: "stats", name: "shell.stats", key: "s" },
 			{ path: "/requests", icon: "list", name: "shell.requests", key: "r" },
 			{ path: "/conversations", icon: "tree", name: "shell.conversations", key: "c" },
+			{ path: "/images", icon: "image", name: "shell.images", key: "i" },
 		],
 	},
 	{

@@ -1,6 +1,7 @@
 import accounts from "./en/accounts.json";
 import door from "./en/door.json";
 import error from "./en/error.json";
+import images from "./en/images.json";
 import jobs from "./en/jobs.json";
 import keys from "./en/keys.json";
 import overview from "./en/overview.json";
@@ -15,6 +16,7 @@ export const words = {
 	...door,
 	...error,
 	...accounts,
+	...images,
 	...jobs,
 	...keys,
 	...overview,

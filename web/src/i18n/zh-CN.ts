@@ -1,6 +1,7 @@
 import accounts from "./zh-CN/accounts.json";
 import door from "./zh-CN/door.json";
 import error from "./zh-CN/error.json";
+import images from "./zh-CN/images.json";
 import jobs from "./zh-CN/jobs.json";
 import keys from "./zh-CN/keys.json";
 import overview from "./zh-CN/overview.json";
@@ -15,6 +16,7 @@ export const words = {
 	...door,
 	...error,
 	...accounts,
+	...images,
 	...jobs,
 	...keys,
 	...overview,

@@ -2,7 +2,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "../../api/client";
 import { t } from "../../i18n";
-import { Empty, Failed, Skeleton } from "../../ui/parts";
+import { Pill } from "../../ui/Pill";
+import { Failed, Skeleton } from "../../ui/parts";
 import { Ago } from "../../ui/Time";
 import { toast, toastError } from "../../ui/toasts";
 
@@ -26,8 +27,6 @@ export function History({ onReverted }: { onReverted: () => void }) {
 	});
 	if (history.isPending) return <Skeleton />;
 	if (history.isError) return <Failed error={history.error} retry={() => history.refetch()} />;
-	const items = history.data.items.filter((item) => item.changes.length);
-	if (!items.length) return <Empty title={t("settings.no_history")} />;
 	const text = (value: unknown) =>
 		value === null || value === undefined || value === ""
 			? t("settings.empty")
@@ -36,16 +35,22 @@ export function History({ onReverted }: { onReverted: () => void }) {
 				: JSON.stringify(value);
 	return (
 		<ol>
-			{items.map((item) => (
+			{history.data.items.map((item, index) => (
 				<li key={item.id} className="box mb-3 px-4 py-3">
 					<div className="mb-1 flex items-center gap-2">
-						<strong>{item.actor}</strong>
+						<strong>{item.actor === "start" ? t("settings.at_start") : item.actor}</strong>
 						<span className="text-ink-3">
 							<Ago at={item.at} />
 						</span>
-						<button type="button" className="btn ml-auto h-7" disabled={revert.isPending} onClick={() => revert.mutate(item.id)}>
-							{t("settings.revert")}
-						</button>
+						<span className="ml-auto">
+							{index === 0 ? (
+								<Pill tone="info">{t("settings.present")}</Pill>
+							) : (
+								<button type="button" className="btn h-7" disabled={revert.isPending} onClick={() => revert.mutate(item.id)}>
+									{t("settings.revert")}
+								</button>
+							)}
+						</span>
 					</div>
 					<ul className="text-xs">
 						{item.changes.map((change) => (
