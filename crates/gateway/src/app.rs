@@ -152,6 +152,8 @@ impl Gateway {
         let job_rooms = JobRooms {
             store: store.clone(),
             accounts: accounts.clone(),
+            chat: chat.clone(),
+            settings: settings.clone(),
             events: events.clone(),
             cipher,
             clock: clock.clone(),
@@ -231,6 +233,11 @@ impl Gateway {
         if let Err(error) = self.api.accounts.empty_bin().await {
             tracing::warn!(error = %error, "the bin could not be emptied");
         }
+    }
+
+    /// Reads the quota of the accounts that are due now, as it does every minute.
+    pub async fn check_due_accounts(&self) {
+        self.api.chat.check_due_accounts(std::time::Duration::from_secs(60)).await;
     }
 
     pub(crate) fn api(&self) -> &ApiState {

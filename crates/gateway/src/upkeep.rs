@@ -1,4 +1,4 @@
-//! Periodic work, beside the requests: settings edited by hand, usage to be stored, what has grown too old.
+//! Periodic work, beside the requests: settings edited by hand, usage to be stored, quota to be read, what has grown too old.
 
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ const STORE_USAGE: Duration = Duration::from_secs(30);
 /// How often what is too old or too much goes.
 const TRIM: Duration = Duration::from_secs(60);
 
+/// How often it is looked whose quota is to be read.
+const CHECK_QUOTA: Duration = Duration::from_secs(60);
+
 /// The handles that the work needs.
 pub(crate) struct Upkeep {
     pub(crate) settings: SettingsHandle,
@@ -55,6 +58,9 @@ impl Upkeep {
         // On its own, because a large log takes its time.
         let log = LogTrimming { settings: self.settings.clone(), store: self.store.clone(), clock: self.clock.clone() };
         let (stop, log_stop) = (stop.clone(), stop.clone());
+        // On its own, because it keeps to a pace.
+        let (chat, quota_stop) = (self.chat.clone(), stop.clone());
+        tasks.spawn(async move { quota_stop.run_until_cancelled(check_quota(chat)).await });
         // Once, and on its own, because there may be many files.
         let (images, images_stop) = (self.images.clone(), stop.clone());
         tasks.spawn(async move { images_stop.run_until_cancelled(Self::sweep_images(images)).await });
@@ -162,6 +168,15 @@ impl Upkeep {
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");
         }
+    }
+}
+
+/// Reads the quota of accounts that were not read for long.
+async fn check_quota(chat: ChatService) {
+    let mut due = every(CHECK_QUOTA);
+    loop {
+        due.tick().await;
+        chat.check_due_accounts(CHECK_QUOTA).await;
     }
 }
 

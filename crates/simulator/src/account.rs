@@ -168,6 +168,11 @@ impl Account {
         self.change(|account| account.rate_limits_throttled = throttled);
     }
 
+    /// Whether the rate-limits route answers with the challenge page, as it does to a way out that is not trusted.
+    pub fn rate_limits_challenged(&self, challenged: bool) {
+        self.change(|account| account.rate_limits_challenged = challenged);
+    }
+
     /// How many words of an answer come on a socket before the news that the mode is used up.
     pub fn words_before_limit(&self, words: usize) {
         self.change(|account| account.words_before_limit = words);
@@ -203,6 +208,7 @@ pub(crate) struct AccountState {
     pub fail_clone: bool,
     pub fail_reconnect: bool,
     pub rate_limits_throttled: bool,
+    pub rate_limits_challenged: bool,
     pub words_before_limit: usize,
 }
 
@@ -230,6 +236,7 @@ impl AccountState {
             fail_clone: false,
             fail_reconnect: false,
             rate_limits_throttled: false,
+            rate_limits_challenged: false,
             words_before_limit: 0,
         }
     }

@@ -92,6 +92,23 @@ export interface paths {
         patch: operations["accounts_edit"];
         trace?: never;
     };
+    "/admin/api/v1/accounts/{id}/actions/check_quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads its quota and its plan now, in whatever state it is. */
+        post: operations["accounts_check_quota"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/v1/accounts/{id}/actions/clear_cooldown": {
         parameters: {
             query?: never;
@@ -1144,6 +1161,8 @@ export interface components {
             state: components["schemas"]["StateView"];
             tags: string[];
             tier?: string | null;
+            /** @description `owner`: a person has set it; `upstream`: its plan; `null` while it is not known. */
+            tier_source?: string | null;
             transport?: components["schemas"]["Transport"] | null;
             /** Format: int64 */
             version: number;
@@ -1613,10 +1632,10 @@ export interface components {
             confirm_token?: string;
             /** @description Only count. */
             dry_run?: boolean;
-            /** @description `accounts.import`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`. */
+            /** @description `accounts.import`, `accounts.check_quota`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`. */
             kind: string;
             /**
-             * @description By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`; `accounts.set`: `enabled`, `tier`; `accounts.tag`:
+             * @description By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
              *     `add`, `remove`; `accounts.delete`: `purge`.
              */
             options: Record<string, never>;
@@ -2180,6 +2199,10 @@ export interface components {
             max_log_file_mb?: number | null;
             /** @description Proxy for everything sent upstream; empty for none */
             proxy_url?: string | null;
+            /** @description Age at which a quota reading is renewed; 0: never by itself */
+            quota_check_interval?: number | null;
+            /** @description Accounts whose quota is asked for per second, at most */
+            quota_checks_per_second?: number | null;
             /**
              * @description How reasoning reaches the client
              * @enum {string|null}
@@ -2273,6 +2296,10 @@ export interface components {
             max_log_file_mb: number;
             /** @description Proxy for everything sent upstream; empty for none */
             proxy_url: string;
+            /** @description Age at which a quota reading is renewed; 0: never by itself */
+            quota_check_interval: number;
+            /** @description Accounts whose quota is asked for per second, at most */
+            quota_checks_per_second: number;
             /**
              * @description How reasoning reaches the client
              * @enum {string}
@@ -2928,6 +2955,46 @@ export interface operations {
             415: components["responses"]["NotJson"];
             422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
+        };
+    };
+    accounts_check_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The account.
+                 * @example acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account with what was read. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["RateLimited"];
+            /** @description The upstream refused; `context` has its `status` and what the refusal means (`cause`). */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminErrorBody"];
+                };
+            };
         };
     };
     accounts_clear_cooldown: {

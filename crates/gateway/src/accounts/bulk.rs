@@ -212,7 +212,10 @@ fn patched(entry: &Entry, patch: &BulkPatch) -> (AccountRow, bool) {
         || patch.tier.as_ref().is_some_and(|tier| *tier != entry.tier);
     row.tags = serde_json::to_string(&tags).unwrap_or_else(|_| "[]".to_owned());
     row.enabled = patch.enabled.unwrap_or(row.enabled);
-    row.tier = patch.tier.clone().unwrap_or(row.tier);
+    if let Some(tier) = &patch.tier {
+        row.tier_by_owner = tier.is_some();
+        row.tier.clone_from(tier);
+    }
     row.version += 1;
     (row, differs)
 }

@@ -10,7 +10,7 @@ use super::ready::ReadyLists;
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
 
 /// Modes that accounts are listed for from the start.
-pub(super) const KNOWN_MODES: [&str; 4] = ["auto", "fast", "expert", "heavy"];
+pub(crate) const KNOWN_MODES: [&str; 4] = ["auto", "fast", "expert", "heavy"];
 
 /// Most modes that accounts are listed for (one bit each). Unknown model names pass through as modes, so a client can invent any
 /// number of them; the rest are looked for under `auto` and checked one by one.
@@ -371,6 +371,7 @@ mod tests {
             version: 1,
             transport: None,
             websocket_missing_until: None,
+            tier_by_owner: false,
         };
         State::build((0..count).map(account).collect(), rests, Vec::new(), NOW)
     }

@@ -120,6 +120,7 @@ impl AccountPool {
             row.enabled = enabled;
         }
         if let Some(tier) = patch.tier {
+            row.tier_by_owner = tier.is_some();
             row.tier = tier;
         }
         row.version += 1;

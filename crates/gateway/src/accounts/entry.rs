@@ -19,6 +19,8 @@ pub(super) struct Entry {
     /// Until when the WebSocket is known not to be there for it.
     pub(super) websocket_missing_until: Option<i64>,
     pub(super) tier: Option<String>,
+    /// Whether a person has set it.
+    pub(super) tier_by_owner: bool,
     pub(super) enabled: bool,
     pub(super) invalid: Option<Invalid>,
     pub(super) failures: i64,
@@ -27,6 +29,8 @@ pub(super) struct Entry {
     pub(super) version: i64,
     pub(super) rests: Vec<Rest>,
     pub(super) quota: Vec<QuotaRow>,
+    /// When it was last asked for, whatever came of it; 0 since the start.
+    pub(super) quota_asked_at: i64,
     /// After a rest one request goes first; its success ends the probation.
     pub(super) probation: bool,
     pub(super) in_flight: u32,
@@ -71,6 +75,7 @@ impl Entry {
             transport: row.transport.as_deref().and_then(Transport::of_label),
             websocket_missing_until: row.websocket_missing_until,
             tier: row.tier,
+            tier_by_owner: row.tier_by_owner,
             enabled: row.enabled,
             invalid,
             failures: row.consecutive_failures,
@@ -79,6 +84,7 @@ impl Entry {
             version: row.version,
             rests: Vec::new(),
             quota: Vec::new(),
+            quota_asked_at: 0,
             probation: false,
             in_flight: 0,
             used: 0,
@@ -97,6 +103,7 @@ impl Entry {
             fingerprint: self.fingerprint.clone(),
             user_id: self.user_id.clone(),
             tier: self.tier.clone(),
+            tier_by_owner: self.tier_by_owner,
             enabled: self.enabled,
             invalid_reason: self.invalid.as_ref().map(|invalid| invalid.reason.clone()),
             invalid_since: self.invalid.as_ref().map(|invalid| invalid.since),
@@ -117,6 +124,7 @@ impl Entry {
         self.label = row.label;
         self.tags = serde_json::from_str(&row.tags).unwrap_or_default();
         self.tier = row.tier;
+        self.tier_by_owner = row.tier_by_owner;
         self.enabled = row.enabled;
         self.version = row.version;
     }

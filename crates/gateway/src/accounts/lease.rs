@@ -73,6 +73,16 @@ impl AccountPool {
         (entry.enabled && entry.invalid.is_none()).then(|| self.credential_of(entry))
     }
 
+    /// The credential of an account that is to be checked, in whatever state it is; it counts as asked from now.
+    pub(crate) fn credential_to_check(&self, account_id: &str) -> Option<Credential> {
+        let now = self.shared.clock.now_ms();
+        let mut state = self.state();
+        let index = state.find(account_id)?;
+        let entry = state.entry_mut(index)?;
+        entry.quota_asked_at = now;
+        Some(self.credential_of(entry))
+    }
+
     fn credential_of(&self, entry: &Entry) -> Credential {
         Credential::new(
             Arc::clone(&entry.id),

@@ -3,8 +3,8 @@
 use protocol::rest::RateLimits;
 
 use super::AccountPool;
-use super::entry::{Entry, Rest};
-use super::rest::{RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT, RestLengths};
+use super::entry::{Entry, Invalid, Rest};
+use super::rest::{Fault, RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT, RestLengths};
 use crate::store::Write;
 use crate::store::accounts::QuotaRow;
 
@@ -30,6 +30,66 @@ impl AccountPool {
     }
 }
 
+impl AccountPool {
+    /// Takes the plan that the upstream tells, unless a person has set one.
+    pub(crate) async fn learn_tier(&self, account_id: &str, tier: &'static str) {
+        let _edit = self.shared.edits.lock().await;
+        let row = {
+            let state = self.state();
+            let Some(entry) = state.find(account_id).and_then(|index| state.entry(index)) else { return };
+            if entry.tier_by_owner || entry.tier.as_deref() == Some(tier) {
+                return;
+            }
+            let mut row = entry.row();
+            row.tier = Some(tier.to_owned());
+            row.version += 1;
+            row
+        };
+        if let Err(error) = self.shared.store.update_accounts(&[&row]).await {
+            tracing::warn!(account = account_id, %error, "an account's plan could not be stored");
+            return;
+        }
+        let now = self.shared.clock.now_ms();
+        let mut state = self.state();
+        if let Some(index) = state.find(account_id) {
+            state.change(index, now, |entry| entry.take_edit(row));
+        }
+    }
+
+    /// The upstream does not let an account in any more.
+    pub(crate) fn learn_refusal(&self, account_id: &str, fault: Fault) {
+        let now = self.shared.clock.now_ms();
+        let mut state = self.state();
+        let Some(index) = state.find(account_id) else { return };
+        state.change(index, now, |entry| {
+            if entry.invalid.is_none() {
+                entry.invalid = Some(Invalid { reason: fault.label().to_owned(), since: now });
+            }
+        });
+        state.mark_dirty(index);
+        if let Some(saved) = state.entry(index).map(Entry::state_row) {
+            self.shared.writer.enqueue(Write::Account(Box::new(saved)));
+        }
+    }
+
+    /// Enabled accounts that are not invalid and whose quota was not read for so many seconds, the longest ago first.
+    pub(crate) fn unread_for(&self, seconds: i64, most: usize) -> Vec<String> {
+        let time = self.shared.clock.now_ms().saturating_sub(seconds.saturating_mul(1000));
+        let state = self.state();
+        // One that was asked in vain waits as long as one that answered.
+        let read_at =
+            |entry: &Entry| entry.quota.iter().map(|row| row.measured_at).max().unwrap_or(0).max(entry.quota_asked_at);
+        let mut due: Vec<(i64, &Entry)> = state
+            .entries()
+            .filter(|entry| entry.enabled && entry.invalid.is_none())
+            .map(|entry| (read_at(entry), entry))
+            .filter(|(read_at, _)| *read_at < time)
+            .collect();
+        due.sort_unstable_by(|left, right| left.0.cmp(&right.0).then_with(|| left.1.id.cmp(&right.1.id)));
+        due.into_iter().take(most).map(|(_, entry)| entry.id.to_string()).collect()
+    }
+}
+
 fn quota_row(account_id: &str, mode: &str, limits: &RateLimits, now: i64) -> QuotaRow {
     let seconds = limits.wait_seconds.filter(|wait| *wait > 0).or(limits.window_seconds);
     QuotaRow {
@@ -49,7 +109,9 @@ fn refine_rest(entry: &mut Entry, mode: &str, limits: &RateLimits, lengths: &Res
     match limits.remaining {
         Some(remaining) if remaining <= 0 => {
             let caused_by = whole.and_then(|position| entry.rests.remove(position).caused_by);
-            let seconds = limits.wait_seconds.filter(|wait| *wait > 0).unwrap_or(lengths.quota_gone);
+            let told =
+                limits.wait_seconds.filter(|wait| *wait > 0).or(limits.window_seconds.filter(|window| *window > 0));
+            let seconds = told.unwrap_or(lengths.quota_gone);
             entry.rest(Rest {
                 mode: Some(mode.to_owned()),
                 reason: RATE_LIMITED_NO_QUOTA.to_owned(),

@@ -19,6 +19,8 @@ pub(crate) struct AccountView {
     pub(crate) label: String,
     pub(crate) fingerprint: String,
     pub(crate) tier: Option<String>,
+    /// `owner`: a person has set it; `upstream`: its plan; `null` while it is not known.
+    pub(crate) tier_source: Option<&'static str>,
     pub(crate) tags: Vec<String>,
     pub(crate) enabled: bool,
     pub(crate) state: StateView,
@@ -174,6 +176,7 @@ pub(super) fn view(entry: &Entry, now: i64) -> AccountView {
         label: entry.label.clone(),
         fingerprint: entry.fingerprint.clone(),
         tier: entry.tier.clone(),
+        tier_source: entry.tier.as_ref().map(|_| if entry.tier_by_owner { "owner" } else { "upstream" }),
         tags: entry.tags.clone(),
         enabled: entry.enabled,
         state: state_view(entry, now),

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::Shared;
 use super::bind::share_ahead;
+use super::check::CheckPace;
 use super::settle::rest_lengths;
 use crate::conversations::Plan;
 use crate::settings::ShareMode;
@@ -21,6 +22,7 @@ const QUOTA_CHECKS: usize = 4;
 /// What is under way or to be done.
 pub(super) struct Background {
     quota_checks: Semaphore,
+    pub(super) check_pace: CheckPace,
     being_checked: Mutex<HashSet<(String, String)>>,
     busy_accounts: Mutex<HashSet<String>>,
 }
@@ -29,6 +31,7 @@ impl Default for Background {
     fn default() -> Self {
         Self {
             quota_checks: Semaphore::new(QUOTA_CHECKS),
+            check_pace: CheckPace::default(),
             being_checked: Mutex::default(),
             busy_accounts: Mutex::default(),
         }

@@ -7,6 +7,7 @@
 mod answer;
 mod background;
 mod bind;
+mod check;
 mod error;
 mod manage;
 mod open;

@@ -60,7 +60,7 @@ pub(super) fn rest_lengths(settings: &Settings) -> RestLengths {
     }
 }
 
-fn breaker_limits(settings: &Settings) -> BreakerLimits {
+pub(super) fn breaker_limits(settings: &Settings) -> BreakerLimits {
     BreakerLimits {
         accounts: usize::try_from(settings.exit_breaker_accounts).unwrap_or(usize::MAX),
         window: settings.exit_breaker_window,

@@ -125,7 +125,12 @@ impl Jobs {
         items
     }
 
-    async fn start(&self, work: Work, items: Vec<JobItemRow>, created_by: String) -> Result<JobView, JobError> {
+    pub(super) async fn start(
+        &self,
+        work: Work,
+        items: Vec<JobItemRow>,
+        created_by: String,
+    ) -> Result<JobView, JobError> {
         let rooms = &self.shared.rooms;
         let count = |outcome: &str| items.iter().filter(|item| item.outcome == outcome).count();
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);

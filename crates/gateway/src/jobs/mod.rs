@@ -21,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{AccountError, AccountPool};
+use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::imports::Previews;
 use crate::secrets::Cipher;
+use crate::settings::SettingsHandle;
 use crate::store::jobs::JobRow;
 use crate::store::{Store, StoreError};
 
@@ -83,6 +85,8 @@ pub(crate) enum JobError {
 pub(crate) struct JobRooms {
     pub(crate) store: Store,
     pub(crate) accounts: AccountPool,
+    pub(crate) chat: ChatService,
+    pub(crate) settings: SettingsHandle,
     pub(crate) events: Events,
     pub(crate) cipher: Cipher,
     pub(crate) clock: Clock,

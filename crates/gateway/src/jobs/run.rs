@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Active, Jobs, Order, state};
+use super::work::{ImportOptions, NoOptions};
+use super::{Active, Jobs, Order, Work, state};
 use crate::store::StoreError;
 use crate::store::jobs::JobItemRow;
 
@@ -19,12 +20,17 @@ enum End {
     Stopped(Order),
     /// The process ends.
     Interrupted,
+    /// It makes no sense to go on before a person has looked.
+    Blocked(String),
 }
 
 impl Jobs {
     /// Runs a job to its end and writes down which it was.
     pub(super) async fn run(&self, active: Arc<Active>) {
         let end = self.work_through(&active).await;
+        if matches!(end, Ok(End::Done)) {
+            self.follow_up(&active).await;
+        }
         let rooms = &self.shared.rooms;
         let row = {
             let mut row = active.row();
@@ -34,6 +40,10 @@ impl Jobs {
                 Ok(End::Stopped(Order::Pause)) => (state::PAUSED, None),
                 Ok(End::Stopped(_)) => (state::CANCELLED, now),
                 Ok(End::Interrupted) => (state::INTERRUPTED, None),
+                Ok(End::Blocked(reason)) => {
+                    row.error = Some(reason.clone());
+                    (state::PAUSED, None)
+                }
                 Err(error) => {
                     tracing::error!(job = row.id, %error, "a job could not go on");
                     row.error = Some(error.to_string());
@@ -76,12 +86,16 @@ impl Jobs {
             if self.shared.stop.is_cancelled() {
                 return Ok(End::Interrupted);
             }
-            let limit = i64::try_from(active.work.batch_size()).unwrap_or(i64::MAX);
+            let limit = i64::try_from(active.work.batch_size(rooms)).unwrap_or(i64::MAX);
             let mut items = rooms.store.job_items(&job_id, Some(""), after, limit).await?;
             let Some(last) = items.last() else { return Ok(End::Done) };
             after = last.position;
-            active.work.batch(rooms, &mut items).await?;
+            let blocked = active.work.batch(rooms, &mut items).await?;
+            items.retain(|item| !item.outcome.is_empty());
             self.store_results(active, &items).await?;
+            if let Some(reason) = blocked {
+                return Ok(End::Blocked(reason));
+            }
             if told.elapsed() >= TELL {
                 told = Instant::now();
                 let row = active.row().clone();
@@ -90,6 +104,31 @@ impl Jobs {
             }
             // Whoever waits for this thread or the database comes first.
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// What an import added is checked by a job of its own, which is named in the import's result.
+    async fn follow_up(&self, active: &Active) {
+        let Work::Import(ImportOptions { check_quota: true, .. }) = active.work else { return };
+        let rooms = &self.shared.rooms;
+        let (id, created_by) = {
+            let row = active.row();
+            (row.id.clone(), row.created_by.clone())
+        };
+        let added = match rooms.store.job_subjects(&id, "succeeded").await {
+            Ok(added) => added,
+            Err(error) => return tracing::error!(job = id, %error, "what an import added cannot be checked"),
+        };
+        // One that came back from the bin has its old id, and what was read of it then.
+        let items = (1..).zip(added.into_iter().filter(|id| rooms.accounts.get(id).is_some()));
+        let items: Vec<JobItemRow> =
+            items.map(|(position, subject)| JobItemRow { position, subject, ..JobItemRow::default() }).collect();
+        if items.is_empty() {
+            return;
+        }
+        match self.start(Work::CheckQuota(NoOptions {}), items, created_by).await {
+            Ok(check) => active.row().result = Some(json!({ "check_job": check.id }).to_string()),
+            Err(error) => tracing::error!(job = id, %error, "what an import added cannot be checked"),
         }
     }
 

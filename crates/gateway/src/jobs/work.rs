@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::JobRooms;
@@ -12,12 +13,19 @@ use crate::store::jobs::JobItemRow;
 /// Things of one transaction, where a job changes only what is here.
 const BATCH: usize = 200;
 
+/// Most accounts that are asked about at the same time.
+const MOST_CHECKS: usize = 32;
+
+/// So many accounts in a row that the way out is refused for, and a job waits for a person.
+const REFUSED_IN_A_ROW: usize = 3;
+
 /// What seals the payload of an import to its item.
 pub(super) const PAYLOAD_CONTEXT: &str = "job-item";
 
 /// The kinds of jobs, by their names.
-pub(crate) const KINDS: [&str; 6] = [
+pub(crate) const KINDS: [&str; 7] = [
     "accounts.import",
+    "accounts.check_quota",
     "accounts.set",
     "accounts.tag",
     "accounts.clear_cooldown",
@@ -31,6 +39,8 @@ pub(crate) const KINDS: [&str; 6] = [
 pub(crate) enum Work {
     #[serde(rename = "accounts.import")]
     Import(ImportOptions),
+    #[serde(rename = "accounts.check_quota")]
+    CheckQuota(NoOptions),
     #[serde(rename = "accounts.set")]
     Set(SetOptions),
     #[serde(rename = "accounts.tag")]
@@ -52,11 +62,13 @@ pub(crate) struct ImportOptions {
     /// Tags that all get besides their own.
     pub(crate) tags: Vec<String>,
     pub(crate) enabled: bool,
+    /// Whether a job that checks what was added follows.
+    pub(crate) check_quota: bool,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { label_prefix: None, tags: Vec::new(), enabled: true }
+        Self { label_prefix: None, tags: Vec::new(), enabled: true, check_quota: true }
     }
 }
 
@@ -132,8 +144,15 @@ impl Work {
     }
 
     /// How many things are handed to [`Work::batch`] at once.
-    pub(super) fn batch_size(&self) -> usize {
-        BATCH
+    pub(super) fn batch_size(&self, rooms: &JobRooms) -> usize {
+        match self {
+            // About two seconds of work, so that a job stops soon when it is told to.
+            Self::CheckQuota(_) => {
+                let per_second = rooms.settings.current().quota_checks_per_second;
+                usize::try_from(per_second.saturating_mul(2)).unwrap_or(MOST_CHECKS).clamp(1, MOST_CHECKS)
+            }
+            _ => BATCH,
+        }
     }
 
     /// What is wrong with the options, and of which.
@@ -163,13 +182,16 @@ impl Work {
         }
     }
 
-    /// Does it to some things; the rows tell what became of them.
-    pub(super) async fn batch(&self, rooms: &JobRooms, items: &mut [JobItemRow]) -> Result<(), StoreError> {
+    /// Does it to some things; the rows tell what became of them. A row without an outcome is still to be done.
+    ///
+    /// Gives why the rest should wait for a person, if it should.
+    pub(super) async fn batch(&self, rooms: &JobRooms, items: &mut [JobItemRow]) -> Result<Option<String>, StoreError> {
         let began = Instant::now();
         let ids: Vec<&str> = items.iter().map(|item| item.subject.as_str()).collect();
         let accounts = &rooms.accounts;
         let results: Vec<ItemResult> = match self {
             Self::Import(_) => import(rooms, items).await?,
+            Self::CheckQuota(_) => return Ok(check_quota(rooms, items).await),
             Self::Set(options) => {
                 let tier = options.tier.as_ref().map(|tier| Some(tier.clone()).filter(|tier| !tier.is_empty()));
                 let patch = BulkPatch { enabled: options.enabled, tier, ..BulkPatch::default() };
@@ -191,7 +213,7 @@ impl Work {
         for (item, result) in items.iter_mut().zip(results) {
             result.write(item, began.elapsed(), now);
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -208,6 +230,40 @@ impl ItemResult {
 
 fn results(changed: Vec<Changed>) -> Vec<ItemResult> {
     changed.into_iter().map(ItemResult::changed).collect()
+}
+
+/// Asks about all of them at once; the pace of checks holds them apart.
+async fn check_quota(rooms: &JobRooms, items: &mut [JobItemRow]) -> Option<String> {
+    let checks = items.iter().map(|item| async {
+        let began = Instant::now();
+        (rooms.chat.check_account(&item.subject).await, began.elapsed())
+    });
+    let checked = join_all(checks).await;
+    let refusal =
+        match &checked[..] {
+            [first, rest @ ..] if checked.len() >= REFUSED_IN_A_ROW => first.0.as_ref().err().filter(|first| {
+                first.is_exit && rest.iter().all(|(one, _)| one.as_ref().is_err_and(|one| one.is_exit))
+            }),
+            _ => None,
+        };
+    if let Some(failure) = refusal {
+        return Some(format!("the way to the upstream is refused: {failure}"));
+    }
+    let now = rooms.clock.now_ms();
+    for (item, (result, took)) in items.iter_mut().zip(checked) {
+        let result = match result {
+            Ok(()) => ItemResult::succeeded(),
+            Err(failure) => ItemResult {
+                // Deleted meanwhile; with a status it is the upstream that did not find something.
+                outcome: if failure.code == "not_found" && failure.status.is_none() { "skipped" } else { "failed" },
+                code: Some(failure.code),
+                message: Some(failure.message),
+                upstream_status: failure.status.map(i64::from),
+            },
+        };
+        result.write(item, took, now);
+    }
+    None
 }
 
 async fn import(rooms: &JobRooms, items: &[JobItemRow]) -> Result<Vec<ItemResult>, StoreError> {

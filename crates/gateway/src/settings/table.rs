@@ -171,6 +171,22 @@ pub(crate) const FIELDS: &[Field] = &{
             "连续失败多少次后冷却",
         ),
         Field::number(
+            "quota_checks_per_second",
+            Accounts,
+            (1, 1_000),
+            Count,
+            "Accounts whose quota is asked for per second, at most",
+            "每秒最多查询多少个账号的额度",
+        ),
+        Field::number(
+            "quota_check_interval",
+            Accounts,
+            (0, 7 * DAY),
+            Seconds,
+            "Age at which a quota reading is renewed; 0: never by itself",
+            "额度读数多旧后自动重新读取；0 为不自动读取",
+        ),
+        Field::number(
             "max_attempts",
             Accounts,
             (1, 3),

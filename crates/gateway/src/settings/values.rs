@@ -63,6 +63,10 @@ pub(crate) struct Settings {
     pub(crate) cooldown_failures: u64,
     /// Failures in a row before an account rests.
     pub(crate) failures_before_cooldown: u64,
+    /// Accounts whose quota is asked for per second, at most.
+    pub(crate) quota_checks_per_second: u64,
+    /// Seconds after which an account's quota is read again; 0: never by itself.
+    pub(crate) quota_check_interval: u64,
     /// Accounts tried for one request.
     pub(crate) max_attempts: u64,
     /// Accounts that must meet trouble of the exit before it is left alone.
@@ -121,6 +125,8 @@ impl Default for Settings {
             cooldown_quota_gone: 36_000,
             cooldown_failures: 3_600,
             failures_before_cooldown: 5,
+            quota_checks_per_second: 5,
+            quota_check_interval: 21_600,
             max_attempts: 3,
             exit_breaker_accounts: 3,
             exit_breaker_window: 60,

@@ -5,7 +5,7 @@ use sqlx::{FromRow, QueryBuilder, Sqlite};
 
 use super::{Store, StoreError};
 
-/// Rows of one statement: 14 columns stay well below SQLite's 32,766 bound values.
+/// Rows of one statement: 15 columns stay well below SQLite's 32,766 bound values.
 const ROWS: usize = 500;
 
 /// One upstream account.
@@ -29,6 +29,8 @@ pub(crate) struct AccountRow {
     pub(crate) version: i64,
     pub(crate) transport: Option<String>,
     pub(crate) websocket_missing_until: Option<i64>,
+    /// Whether a person has set the tier.
+    pub(crate) tier_by_owner: bool,
 }
 
 impl AccountRow {
@@ -51,6 +53,7 @@ impl AccountRow {
             version: 1,
             transport: None,
             websocket_missing_until: None,
+            tier_by_owner: false,
         }
     }
 }
@@ -125,7 +128,7 @@ impl Store {
         for rows in rows.chunks(ROWS) {
             let mut query = QueryBuilder::<Sqlite>::new(
                 "INSERT INTO accounts (id, label, tags, token_sealed, fingerprint, user_id, tier, enabled, invalid_reason, \
-                 invalid_since, consecutive_failures, created_at, last_used_at, version) ",
+                 invalid_since, consecutive_failures, created_at, last_used_at, version, tier_by_owner) ",
             );
             query.push_values(rows, |mut values, row| {
                 values
@@ -142,7 +145,8 @@ impl Store {
                     .push_bind(row.consecutive_failures)
                     .push_bind(row.created_at)
                     .push_bind(row.last_used_at)
-                    .push_bind(row.version);
+                    .push_bind(row.version)
+                    .push_bind(row.tier_by_owner);
             });
             query.push(
                 " ON CONFLICT (fingerprint) DO UPDATE SET deleted_at = NULL, label = excluded.label, tags = excluded.tags, \
@@ -160,7 +164,7 @@ impl Store {
         let mut transaction = self.writer().begin().await?;
         for row in rows {
             sqlx::query(
-                "UPDATE accounts SET label = $2, tags = $3, tier = $4, enabled = $5, version = $6 WHERE id = $1",
+                "UPDATE accounts SET label = $2, tags = $3, tier = $4, enabled = $5, version = $6, tier_by_owner = $7 WHERE id = $1",
             )
             .bind(&row.id)
             .bind(&row.label)

@@ -35,7 +35,11 @@ async fn ended(rig: &Rig, job: &Value) -> Value {
 async fn import(rig: &Rig, count: usize) -> Value {
     let text: Vec<String> = (0..count).map(token).collect();
     let id = preview(rig, &text.join("\n")).await["preview_id"].clone();
-    ended(rig, &start(rig, json!({ "kind": "accounts.import", "preview_id": id })).await).await
+    ended(
+        rig,
+        &start(rig, json!({ "kind": "accounts.import", "preview_id": id, "options": { "check_quota": false } })).await,
+    )
+    .await
 }
 
 async fn total(rig: &Rig, query: &str) -> u64 {
@@ -147,7 +151,8 @@ async fn five_thousand_accounts_come_by_one_job_while_chats_go_on() {
         json!({ "entries": 5_550, "new": 5_000, "duplicates": 500, "existing": 0, "unreadable": 50 })
     );
     let (began, has_begun) = tokio::sync::oneshot::channel();
-    let body = json!({ "kind": "accounts.import", "preview_id": preview["preview_id"] });
+    let body =
+        json!({ "kind": "accounts.import", "preview_id": preview["preview_id"], "options": { "check_quota": false } });
     let work = async {
         has_begun.await.unwrap();
         let job = start(&rig, body).await;
@@ -168,7 +173,8 @@ async fn a_cancelled_import_keeps_what_was_done_and_can_go_on() {
     let rig = Rig::new(&[]).await;
     let text: Vec<String> = (0..20_000).map(token).collect();
     let id = preview(&rig, &text.join("\n")).await["preview_id"].clone();
-    let job = start(&rig, json!({ "kind": "accounts.import", "preview_id": id })).await;
+    let job =
+        start(&rig, json!({ "kind": "accounts.import", "preview_id": id, "options": { "check_quota": false } })).await;
     let path = format!("/jobs/{}", job["id"].as_str().unwrap());
     rig.until("some are added", async |rig: &Rig| total(rig, "").await > 0).await;
     let (status, told) = rig.admin("POST", &format!("{path}/actions/cancel"), None).await;
@@ -190,7 +196,8 @@ async fn a_job_survives_a_restart_as_interrupted_and_goes_on() {
     let mut rig = Rig::new(&[]).await;
     let text: Vec<String> = (0..10_000).map(token).collect();
     let id = preview(&rig, &text.join("\n")).await["preview_id"].clone();
-    let job = start(&rig, json!({ "kind": "accounts.import", "preview_id": id })).await;
+    let job =
+        start(&rig, json!({ "kind": "accounts.import", "preview_id": id, "options": { "check_quota": false } })).await;
     let path = format!("/jobs/{}", job["id"].as_str().unwrap());
     rig.until("some are added", async |rig: &Rig| total(rig, "").await > 0).await;
     rig.restart().await;

@@ -32,6 +32,7 @@ mod moving;
 mod playground;
 mod pool;
 mod probes;
+mod quota;
 mod records;
 mod reply;
 mod resting;

@@ -355,6 +355,39 @@ pub fn read_rate_limits(body: &[u8]) -> Result<RateLimits, ReadError> {
     Ok(RateLimits { remaining, total, window_seconds: limits.window_size_seconds.whole(), wait_seconds })
 }
 
+/// Reads the answer of [`super::subscriptions`]: the highest plan that is active, as this project names it (`basic`, `super`,
+/// `heavy`). Old rows stay listed; an account without any has the free plan.
+pub fn read_tier(body: &[u8]) -> Result<&'static str, ReadError> {
+    #[derive(Deserialize)]
+    struct Row {
+        #[serde(default)]
+        tier: String,
+        #[serde(default)]
+        status: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Body {
+        Wrapped {
+            #[serde(default)]
+            subscriptions: Vec<Row>,
+        },
+        Bare(Vec<Row>),
+    }
+    let (Body::Wrapped { subscriptions: rows } | Body::Bare(rows)) = read("subscriptions", body)?;
+    let is_active = |row: &&Row| {
+        let status = row.status.trim_start_matches("SUBSCRIPTION_STATUS_");
+        status == "ACTIVE" || status.starts_with("TRIAL")
+    };
+    let rank = |row: &Row| match row.tier.trim_start_matches("SUBSCRIPTION_TIER_") {
+        "SUPER_GROK_PRO" | "GROK_PRO_HEAVY" => 2,
+        "GROK_PRO" | "SUPER_GROK_PLUS" | "SUPER_GROK" | "X_PREMIUM_PLUS" | "GROK_TEAMS" => 1,
+        _ => 0,
+    };
+    let highest = rows.iter().filter(is_active).map(rank).max().unwrap_or(0);
+    Ok(["basic", "super", "heavy"][highest])
+}
+
 /// The shape of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseNodes {

@@ -8,11 +8,11 @@ pub mod request;
 
 pub use answer::{
     Account, ClonedConversation, InFlightResponse, RateLimits, ReadError, ResponseNode, ResponseNodes, StoredResponse,
-    Uploaded, read_account, read_clone, read_rate_limits, read_response_nodes, read_responses, read_share, read_upload,
-    read_upload_direct, stored_answer_frame,
+    Uploaded, read_account, read_clone, read_rate_limits, read_response_nodes, read_responses, read_share, read_tier,
+    read_upload, read_upload_direct, stored_answer_frame,
 };
 pub use decode::decode;
 pub use request::{
     Method, Route, account, chat, clone_share, delete_softly, load_responses, rate_limits, reconnect, response_node,
-    share, upload, upload_direct,
+    share, subscriptions, upload, upload_direct,
 };

@@ -94,6 +94,11 @@ pub fn rate_limits(mode: &Mode) -> Route {
     Route::post("/rest/rate-limits".to_owned(), &body)
 }
 
+/// Asks which plans the account has.
+pub fn subscriptions() -> Route {
+    Route::get("/rest/subscriptions".to_owned())
+}
+
 /// Asks whose account the cookie is.
 pub fn account() -> Route {
     Route::get("/api/auth/session".to_owned())

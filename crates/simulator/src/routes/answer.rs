@@ -7,7 +7,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{json, turn::Fault};
+use crate::{json, script::CHALLENGE_PAGE, turn::Fault};
 
 /// How a route writes a status object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         *self.0
     }
+}
+
+/// The page that a way out which is not trusted gets in place of every answer.
+pub(super) fn challenge() -> Refusal {
+    raw(403, "text/html; charset=UTF-8", CHALLENGE_PAGE.as_bytes().to_vec()).into()
 }
 
 /// A unary answer.

@@ -117,6 +117,7 @@ fn change_account(account: &mut AccountState, body: &Value) -> Result<(), Mistak
         ("fail_clone", &mut account.fail_clone),
         ("fail_reconnect", &mut account.fail_reconnect),
         ("rate_limits_throttled", &mut account.rate_limits_throttled),
+        ("rate_limits_challenged", &mut account.rate_limits_challenged),
     ] {
         *flag = body[name].as_bool().unwrap_or(*flag);
     }

@@ -25,4 +25,5 @@ pub use step::{
 
 pub(crate) use default_answer::{Question, words};
 pub(crate) use plan::{Plan, paced_steps, stall_steps};
+pub(crate) use scenarios::CHALLENGE_PAGE;
 pub(crate) use step::tokens_of;

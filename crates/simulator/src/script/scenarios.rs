@@ -18,7 +18,7 @@ use crate::ids;
 /// The visible answer of every scenario that is about form and not about text.
 pub const SCENARIO_TEXT: &str = "Grüße! The \"quick\" brown fox \\ jumps over 2 < 3 lazy dogs & a 🦊.\nSecond line.";
 
-pub(super) const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title></head><body>\
+pub(crate) const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html lang=\"en-US\"><head><title>Just a moment...</title></head><body>\
 <div id=\"challenge-error-text\">Enable JavaScript and cookies to continue</div>\
 <script src=\"/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1\"></script></body></html>";
 

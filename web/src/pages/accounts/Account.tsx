@@ -10,7 +10,7 @@ import { RequestTable } from "../requests/RequestTable";
 import { useAccount } from "./AccountPanel";
 import { patchAccount } from "./actions";
 import { DeletePanel } from "./DeletePanel";
-import { AccountFacts, QuotaTable, StateExplained } from "./parts";
+import { AccountFacts, CheckQuota, QuotaTable, StateExplained } from "./parts";
 import { type Account as AccountView, Fingerprint, StatePill } from "./state";
 
 type Tab = "quota" | "requests" | "settings";
@@ -34,6 +34,7 @@ export default function Account() {
 				<Link href="/accounts">{t("shell.accounts")}</Link> / <Fingerprint account={account.data} />
 			</nav>
 			<Head title={account.data.label} note={<StatePill account={account.data} />}>
+				<CheckQuota id={id} />
 				<button
 					type="button"
 					className="btn"
@@ -81,7 +82,7 @@ function Settings({ account }: { account: AccountView }) {
 	const queries = useQueryClient();
 	const [label, setLabel] = useState(account.label);
 	const [tags, setTags] = useState(account.tags.join(", "));
-	const [tier, setTier] = useState(account.tier ?? "");
+	const [tier, setTier] = useState(account.tier_source === "owner" ? (account.tier ?? "") : "");
 	const save = async (event: React.FormEvent) => {
 		event.preventDefault();
 		const changed = await patchAccount(account.id, {

@@ -26,6 +26,7 @@ export function AddForm({ files, onDone }: { files?: File[]; onDone?: (job: Sche
 	const [prefix, setPrefix] = useState("");
 	const [tags, setTags] = useState("");
 	const [enabled, setEnabled] = useState(true);
+	const [check, setCheck] = useState(true);
 	const chooser = useRef<HTMLInputElement>(null);
 	const preview = useMutation({
 		mutationFn: () =>
@@ -40,6 +41,7 @@ export function AddForm({ files, onDone }: { files?: File[]; onDone?: (job: Sche
 				undefined,
 				{
 					enabled,
+					check_quota: check,
 					...(prefix.trim() ? { label_prefix: prefix } : {}),
 					tags: tags
 						.split(/[,，]/)
@@ -169,7 +171,7 @@ export function AddForm({ files, onDone }: { files?: File[]; onDone?: (job: Sche
 					{(props) => <input {...props} className="input" value={tags} onChange={(event) => setTags(event.target.value)} />}
 				</Field>
 			</div>
-			<label className="mb-4 flex items-center gap-2">
+			<label className="mb-2 flex items-center gap-2">
 				<input
 					type="checkbox"
 					className="size-4 accent-accent"
@@ -177,6 +179,15 @@ export function AddForm({ files, onDone }: { files?: File[]; onDone?: (job: Sche
 					onChange={(event) => setEnabled(event.target.checked)}
 				/>
 				{t("accounts.enabled_at_once")}
+			</label>
+			<label className="mb-4 flex items-center gap-2">
+				<input
+					type="checkbox"
+					className="size-4 accent-accent"
+					checked={check}
+					onChange={(event) => setCheck(event.target.checked)}
+				/>
+				{t("accounts.check_after_import")}
 			</label>
 			{start.isError && <p className="mb-2 text-bad">{sentenceOf(start.error)}</p>}
 			<button type="submit" className="btn btn-primary" disabled={!counts?.new || start.isPending}>

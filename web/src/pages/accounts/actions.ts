@@ -57,6 +57,17 @@ export async function patchAccount(id: string, change: Record<string, unknown>) 
 	}
 }
 
+/** Reads an account's quota now; says what came of it. */
+export async function checkQuota(id: string) {
+	try {
+		const account = await api.post("/admin/api/v1/accounts/{id}/actions/check_quota", { params: { path: { id } } });
+		toast(t("accounts.checked"));
+		return account;
+	} catch (error) {
+		toastError(error);
+	}
+}
+
 export async function clearCooldown(id: string) {
 	try {
 		const account = await api.post("/admin/api/v1/accounts/{id}/actions/clear_cooldown", { params: { path: { id } } });

@@ -1,11 +1,14 @@
 // What is known of one account: why it rests, what quota is left, the rest of its facts.
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { Link } from "wouter";
 import { number, t, tCode } from "../../i18n";
 import { Copy } from "../../ui/Copy";
 import { Bar, Facts } from "../../ui/parts";
 import { Ago, absolute, Left } from "../../ui/Time";
+import { toast } from "../../ui/toasts";
 import { tierWord } from "./Accounts";
-import { clearCooldown } from "./actions";
+import { checkQuota, clearCooldown } from "./actions";
 import { type Account, LastUsed, reasonWord, StatePill } from "./state";
 
 /** The state with its cause, its length, its rule, and the button that ends it. */
@@ -54,11 +57,35 @@ export function StateExplained({ account }: { account: Account }) {
 				</p>
 			))}
 			{rests.length > 0 && (
-				<button type="button" className="btn mt-2" onClick={() => void clearCooldown(account.id)}>
-					{t("accounts.clear_cooldown")}
-				</button>
+				<p className="mt-2 flex flex-wrap gap-2">
+					{state.name !== "invalid" && <CheckQuota id={account.id} label={t("accounts.check_and_clear")} clear />}
+					<button type="button" className="btn" onClick={() => void clearCooldown(account.id)}>
+						{state.name === "invalid" ? t("accounts.clear_invalid") : t("accounts.clear_at_once")}
+					</button>
+				</p>
 			)}
 		</section>
+	);
+}
+
+/** Asks the upstream what is left; `clear`: and ends the rest, unless a mode is still used up. */
+export function CheckQuota({ id, label, clear }: { id: string; label?: string; clear?: boolean }) {
+	const queries = useQueryClient();
+	const [isBusy, setBusy] = useState(false);
+	const check = async () => {
+		setBusy(true);
+		const account = await checkQuota(id);
+		if (account) queries.setQueryData(["account", id], account);
+		if (account && clear) {
+			if (account.quota.some((quota) => quota.remaining === 0)) toast(t("accounts.still_empty"));
+			else await clearCooldown(id);
+		}
+		setBusy(false);
+	};
+	return (
+		<button type="button" className="btn" disabled={isBusy} onClick={() => void check()}>
+			{isBusy ? t("accounts.checking") : (label ?? t("accounts.check_quota"))}
+		</button>
 	);
 }
 

@@ -170,7 +170,7 @@ function OneJob({ id }: { id: string }) {
 										</td>
 										<td className="px-3">{tCode(`jobs.outcome_${item.outcome}`, item.outcome)}</td>
 										<td className="px-3 text-ink-2">
-											{item.code && tCode(`jobs.code_${item.code}`, item.code)}
+											{item.code && tCode(`jobs.code_${item.code}`, tCode(`requests.verdict_${item.code}`, item.code))}
 											{item.message && <> · {tCode(`accounts.unreadable_${item.message}`, item.message)}</>}
 											{item.upstream_status && <> · {item.upstream_status}</>}
 										</td>

@@ -282,6 +282,41 @@ pub(super) async fn clear_cooldown(
     Ok(answer(account))
 }
 
+/// `POST /accounts/{id}/actions/check_quota`: reads its quota and its plan now, in whatever state it is.
+#[utoipa::path(
+    post,
+    path = "/accounts/{id}/actions/check_quota",
+    operation_id = "accounts_check_quota",
+    tag = "accounts",
+    params(
+        ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    responses(
+        (status = 200, description = "The account with what was read.", body = AccountView, headers(("ETag" = String))),
+        (status = 502, description = "The upstream refused; `context` has its `status` and what the refusal means (`cause`).", body = AdminErrorBody),
+    ),
+)]
+pub(super) async fn check_quota(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+) -> Result<Response, AdminError> {
+    let id = id.of_kind("acc_")?;
+    let gone = || AdminError::not_found("there is no such account");
+    let before = state.accounts.get(&id).ok_or_else(gone)?;
+    let checked = state.chat.check_account(&id).await;
+    // Also a refusal may have changed it.
+    let account = state.accounts.get(&id).ok_or_else(gone)?;
+    state.note(&caller, Change::new("account.check_quota", &id).between(&before, &account)).await;
+    publish(&state, &account);
+    match checked {
+        Ok(()) => Ok(answer(account)),
+        Err(failure) => Err(AdminError::new(StatusCode::BAD_GATEWAY, "upstream_error", failure.message)
+            .with_context("cause", json!(failure.code))
+            .with_context("status", json!(failure.status))),
+    }
+}
+
 /// Tells the consoles how an account is now.
 fn publish(state: &AdminState, account: &AccountView) {
     let data = json!({ "id": account.id, "version": account.version, "patch": account });

@@ -183,13 +183,13 @@ pub(super) struct ResetRequest {
 /// A job to start.
 #[derive(ToSchema)]
 pub(super) struct JobRequest {
-    /// `accounts.import`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`.
+    /// `accounts.import`, `accounts.check_quota`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`.
     kind: String,
     /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}`, `{"filter": {…}}` with the filters of the list,
     /// or `{"job": …, "outcome": …}` for the things of another job.
     #[schema(nullable = false, value_type = Object)]
     scope: Option<Value>,
-    /// By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`; `accounts.set`: `enabled`, `tier`; `accounts.tag`:
+    /// By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
     /// `add`, `remove`; `accounts.delete`: `purge`.
     #[schema(nullable = false, value_type = Object)]
     options: Option<Value>,

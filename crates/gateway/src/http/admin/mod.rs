@@ -123,6 +123,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(accounts::bin))
         .routes(routes!(accounts::restore))
         .routes(routes!(accounts::show, accounts::edit, accounts::delete))
+        .routes(routes!(accounts::check_quota))
         .routes(routes!(accounts::clear_cooldown))
         .routes(routes!(imports::preview))
         .routes(routes!(imports::show))

@@ -15,6 +15,7 @@ async fn nothing_is_open_without_a_session() {
         (Method::GET, "/accounts/acc_1"),
         (Method::PATCH, "/accounts/acc_1"),
         (Method::DELETE, "/accounts/acc_1"),
+        (Method::POST, "/accounts/acc_1/actions/check_quota"),
         (Method::POST, "/accounts/acc_1/actions/clear_cooldown"),
         (Method::GET, "/keys"),
         (Method::POST, "/keys"),

@@ -92,13 +92,6 @@ impl Fixture {
         });
         let images = images.await.unwrap();
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await.unwrap();
-        let rooms = JobRooms {
-            store: store.clone(),
-            accounts: accounts.clone(),
-            events: events.clone(),
-            cipher: cipher.clone(),
-            clock: clock.clone(),
-        };
         let exit = ExitBreaker::new(clock.clone());
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let chat = ChatService::new(ChatRooms {
@@ -112,6 +105,15 @@ impl Fixture {
             images: images.clone(),
             tasks: TaskTracker::new(),
         });
+        let rooms = JobRooms {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            chat: chat.clone(),
+            settings: settings.clone(),
+            events: events.clone(),
+            cipher: cipher.clone(),
+            clock: clock.clone(),
+        };
         let state = AdminState {
             trail: Trail::new(store.clone(), events.clone(), clock.clone()),
             events,
