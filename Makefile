@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGS ?=
 MUSL = $(shell uname -m)-unknown-linux-musl
 
-.PHONY: help run demo test check fmt generate console e2e clients contract static bench bench-admin size
+.PHONY: help run demo test check fmt generate console e2e pictures clients contract static bench bench-admin size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,8 +35,13 @@ generate: ## Writes what is generated and committed: the OpenAPI document and th
 	mv crates/gateway/openapi.json.new crates/gateway/openapi.json
 	cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --loglevel=error; } && npm run --silent schema
 
-e2e: console 
+e2e: console ## The console in a real browser: the ways of its users, axe, 100,000 accounts; needs Chromium.
+	$(CARGO) build --workspace --bins --locked
 	cd web && npm run --silent e2e
+
+pictures: console ## Takes the pictures of the README anew.
+	$(CARGO) build --workspace --bins --locked
+	cd web && node e2e/pictures.mjs
 
 contract: ## The OpenAPI document against the running service, by Schemathesis.
 	tests/contract/run

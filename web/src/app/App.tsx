@@ -1,5 +1,5 @@
 // The shell around every page, and which page is shown.
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { Route, Router, Switch, useLocation } from "wouter";
 import { onSessionEnd } from "../api/client";
 import { t, useLanguage } from "../i18n";
@@ -9,23 +9,25 @@ import { Help } from "./Help";
 import { JumpTo } from "./JumpTo";
 import { useShortcuts } from "./keyboard";
 import { placeOf, places } from "./nav";
+import {
+	Account,
+	Accounts,
+	Connect,
+	Conversations,
+	fetchLater,
+	Images,
+	Jobs,
+	Keys,
+	Overview,
+	Playground,
+	Requests,
+	Settings,
+	Stats,
+	System,
+} from "./pages";
 import { SessionEnd } from "./SessionEnd";
 import { BottomBar, Sidebar } from "./Sidebar";
 import { TopBar } from "./TopBar";
-
-const Overview = lazy(() => import("../pages/overview/Overview"));
-const Playground = lazy(() => import("../pages/playground/Playground"));
-const Accounts = lazy(() => import("../pages/accounts/Accounts"));
-const Account = lazy(() => import("../pages/accounts/Account"));
-const Keys = lazy(() => import("../pages/keys/Keys"));
-const Connect = lazy(() => import("../pages/keys/Connect"));
-const Stats = lazy(() => import("../pages/overview/Stats"));
-const Requests = lazy(() => import("../pages/requests/Requests"));
-const Conversations = lazy(() => import("../pages/conversations/Conversations"));
-const Images = lazy(() => import("../pages/images/Images"));
-const Jobs = lazy(() => import("../pages/jobs/Jobs"));
-const Settings = lazy(() => import("../pages/settings/Settings"));
-const System = lazy(() => import("../pages/system/System"));
 
 export function App() {
 	return (
@@ -44,6 +46,7 @@ function Shell() {
 	const place = placeOf(path);
 
 	useEffect(() => onSessionEnd(() => setSignedOut(true)), []);
+	useEffect(fetchLater, []);
 	useEffect(() => {
 		document.title = `${place ? t(place.name) : ""} · Grok2API`;
 		// The new page is announced by its heading; what was typed into keeps the focus.

@@ -69,11 +69,6 @@ export default function Accounts() {
 				</Link>
 			</Head>
 			<StateStrip value={filter.state ?? ""} onChange={(state) => setQuery({ state })} />
-			{running.map((job) => (
-				<div key={job.id} className="box mb-3 px-3 pt-2">
-					<JobBar job={job} />
-				</div>
-			))}
 			<FilterBar filter={filter} onChange={setQuery} changed={changed} reload={reload} />
 			<div className="box flex min-h-0 flex-1 flex-col overflow-hidden max-sm:min-h-80">
 				{first.isError && <Failed error={first.error} retry={() => first.refetch()} />}
@@ -138,6 +133,12 @@ export default function Accounts() {
 					</button>
 				</div>
 			)}
+			{/* Below the list, so that no row moves when a job comes or goes. */}
+			{running.map((job) => (
+				<div key={job.id} className="box mt-2 px-3 pt-2">
+					<JobBar job={job} />
+				</div>
+			))}
 			{isAdding && <AddAccounts files={dropped} onClose={() => navigate("/accounts")} />}
 			{open && <AccountPanel id={open} onClose={() => setQuery({ open: null })} />}
 			{panel === "delete" && scope && <DeletePanel scope={scope} onClose={() => setPanel(null)} onDone={selection.clear} />}

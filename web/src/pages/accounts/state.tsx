@@ -50,6 +50,9 @@ export function StatePill({ account }: { account: Account }) {
 
 const MODES: Record<string, string> = { auto: "Auto", fast: "Fast", expert: "Expert", heavy: "Heavy" };
 
+/** A figure with room for four digits. */
+const short = (value: number) => number(value, value < 10_000 ? undefined : { notation: "compact", maximumFractionDigits: 0 });
+
 /** One thin bar per mode. */
 export function Quotas({ account }: { account: Account }) {
 	if (!account.quota.length) return <span className="text-ink-3">{t("accounts.quota_unknown")}</span>;
@@ -58,7 +61,7 @@ export function Quotas({ account }: { account: Account }) {
 			{account.quota.slice(0, 4).map((quota) => {
 				const known = quota.remaining != null && quota.total != null;
 				const share = known ? ((quota.total as number) > 0 ? (quota.remaining as number) / (quota.total as number) : 0) : null;
-				const words = known ? `${number(quota.remaining as number)}/${number(quota.total as number)}` : t("accounts.unknown");
+				const words = known ? `${short(quota.remaining as number)}/${short(quota.total as number)}` : t("accounts.unknown");
 				return (
 					<div key={quota.mode} className="w-24 min-w-0" title={quotaTitle(quota)}>
 						<div className="flex justify-between gap-1 text-xs leading-4 whitespace-nowrap text-ink-2 tabular-nums">
