@@ -78,10 +78,10 @@ try {
 	const job = await api("POST", "/jobs", { kind: "accounts.import", preview_id: preview.preview_id });
 	const imported = await api("GET", `/jobs/${job.id}?wait=60`);
 	await api("GET", `/jobs/${imported.result.check_job}?wait=60`);
-	const key = (await api("POST", "/keys", { name: "nextchat" })).keys[0].secret;
+	const key = (await api("POST", "/keys", { name: "nextchat" })).keys[0].key;
 	for (const name of ["lobe-chat", "cherry-studio", "team-bot", "cline"]) await api("POST", "/keys", { name });
 	await world.stop("SIGTERM");
-	const filled = spawnSync("python3", [join(root, "bench/admin"), "--history", world.database, "--rows", "24000"], {
+	const filled = spawnSync("python3", [join(root, "bench/admin"), "--history", world.database, "--rows", "150000"], {
 		encoding: "utf8",
 	});
 	if (filled.status !== 0) throw new Error(filled.stderr);
@@ -94,11 +94,11 @@ try {
 		await api("PATCH", `/accounts/${account.id}`, { enabled: false });
 	for (const sso of [tokens[3], tokens[20], tokens[33]]) await world.simulate(`/accounts/${sso}/reply`, { name: "rate-limited" });
 	for (const sso of tokens) await world.simulate(`/accounts/${sso}/reply`, { tokens: 60, interval_ms: 12, thinking: 12 });
-	await Promise.all(
-		Array.from({ length: 60 }, (_, index) =>
-			world.chat(`question ${index}`, { headers: { "X-Request-ID": `req-4f6a${index}` } }),
-		),
+	const asked = Array.from({ length: 60 }, (_, index) =>
+		world.chat(`question ${index}`, { headers: { "X-Request-ID": `req-4f6a${index}` } }),
 	);
+	const statuses = (await Promise.all(asked)).map((response) => response.status);
+	console.log(`${statuses.filter((status) => status === 200).length} of ${statuses.length} answered`);
 	const resting = (await api("GET", "/accounts?state=cooling")).items[0];
 
 	const zh = { language: "zh-CN", theme: "light" };
@@ -108,14 +108,13 @@ try {
 	await picture("overview", en, "/?range=24h");
 	await picture("accounts", zh, "/accounts?sort=label");
 	await picture("account", enDark, `/accounts/${resting.id}`);
-	await picture("requests", zhDark, "/requests", async (tab) => {
-		await tab.getByRole("row").nth(1).click();
-		await tab.getByRole("dialog").waitFor();
-	});
+	await picture("requests", zhDark, `/requests?open=${resting.state.caused_by}`);
 	await picture("statistics", en, "/stats?range=7d");
 	await picture("playground", zh, "/playground", async (tab) => {
 		for (const sso of tokens) await fetch(`${world.upstream}/__simulator/accounts/${sso}/reply`, { method: "DELETE" });
-		for (const sso of tokens) await world.simulate(`/accounts/${sso}/reply`, { name: "thinking" });
+		const text =
+			"**Grok2API** 是一个网关，把你自己的 Grok 网页账号变成兼容 OpenAI 的 API：\n\n1. 会话留在上游，每次只发送新消息\n2. 账号休息多久、为什么，都说得清\n3. 失败时告诉你是谁的责任";
+		for (const sso of tokens) await world.simulate(`/accounts/${sso}/reply`, { text, sticky: true });
 		const { wordsOf } = await import("./words.mjs");
 		const words = wordsOf("zh-CN");
 		await tab.getByLabel(words("playground.message")).fill("用一句话介绍你自己");

@@ -162,7 +162,11 @@ pub(super) fn view(entry: &Entry, now: i64) -> AccountView {
             caused_by: rest.caused_by.clone(),
         })
     });
-    let quota = entry.quota.iter().map(|row| QuotaView {
+    // In the order of the modes, whichever was read last.
+    let place = |mode: &str| KNOWN_MODES.iter().position(|known| *known == mode).unwrap_or(KNOWN_MODES.len());
+    let mut rows: Vec<_> = entry.quota.iter().collect();
+    rows.sort_by_key(|row| place(&row.mode));
+    let quota = rows.into_iter().map(|row| QuotaView {
         mode: row.mode.clone(),
         remaining: row.remaining,
         total: row.total,

@@ -172,6 +172,7 @@ impl Store {
             .bind(&row.tier)
             .bind(row.enabled)
             .bind(row.version)
+            .bind(row.tier_by_owner)
             .execute(&mut *transaction)
             .await?;
         }

@@ -83,9 +83,10 @@ async fn a_mode_that_came_back_early_is_free_after_a_check() {
 
 #[tokio::test]
 async fn a_plan_set_by_hand_stays_until_it_is_given_back() {
-    let rig = Rig::new(&["anna"]).await;
+    let mut rig = Rig::new(&["anna"]).await;
     let id = rig.account("anna").await["id"].as_str().unwrap().to_owned();
     rig.admin("PATCH", &format!("/accounts/{id}"), Some(json!({ "tier": "heavy" }))).await;
+    rig.restart().await;
     let (_, account) = check(&rig, "anna").await;
     assert_eq!((&account["tier"], &account["tier_source"]), (&json!("heavy"), &json!("owner")));
     rig.admin("PATCH", &format!("/accounts/{id}"), Some(json!({ "tier": null }))).await;
@@ -214,4 +215,19 @@ async fn without_the_option_an_import_asks_nothing() {
     let import = job(&rig, body).await;
     assert_eq!((&import["state"], &import["result"]), (&json!("succeeded"), &Value::Null));
     assert_eq!(rig.simulator.report().count("rate_limits"), 0);
+}
+
+#[tokio::test]
+async fn the_plan_of_what_was_imported_is_known() {
+    let mut rig = Rig::new(&[]).await;
+    let token = "c".repeat(80);
+    let account = rig.simulator.add_account(&token);
+    account.set_subscriptions(vec![subscription("GROK_PRO", SubscriptionStatus::Active)]);
+    let (_, preview) = rig.admin("POST", "/imports/preview", Some(json!({ "text": token }))).await;
+    let import = job(&rig, json!({ "kind": "accounts.import", "preview_id": preview["preview_id"] })).await;
+    ended(&rig, &import["result"]["check_job"]).await;
+    let tier = async |rig: &Rig| rig.admin("GET", "/accounts", None).await.1["items"][0]["tier"].clone();
+    assert_eq!(tier(&rig).await, "super");
+    rig.restart().await;
+    assert_eq!(tier(&rig).await, "super");
 }

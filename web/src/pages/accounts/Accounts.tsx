@@ -22,7 +22,7 @@ import { type Account, Fingerprint, LastUsed, Quotas, reasonWord, STATES, StateP
 import { TagPanel } from "./TagPanel";
 
 const ROW = 36;
-const CARD = 72;
+const CARD = 92;
 
 export default function Accounts() {
 	const [query, setQuery] = useQuery();
@@ -623,9 +623,11 @@ function Card({ account, selected, onSelect }: { account: Account; selected: boo
 						<LastUsed account={account} />
 					</span>
 				</div>
-				<div className="mt-1 flex items-center gap-3 overflow-hidden">
+				<div className="mt-0.5 overflow-hidden">
 					<StatePill account={account} />
-					<Quotas account={account} />
+				</div>
+				<div className="mt-1 overflow-hidden">
+					<Quotas account={account} narrow />
 				</div>
 			</div>
 		</div>

@@ -141,8 +141,10 @@ export function AccountFacts({ account }: { account: Account }) {
 				],
 				[
 					t("accounts.id"),
-					<span key="i" className="id flex items-center gap-1">
-						{account.id}
+					<span key="i" className="flex min-w-0 items-center gap-1">
+						<span className="id truncate" title={account.id}>
+							{account.id}
+						</span>
 						<Copy text={account.id} />
 					</span>,
 				],

@@ -54,21 +54,21 @@ const MODES: Record<string, string> = { auto: "Auto", fast: "Fast", expert: "Exp
 const short = (value: number) => number(value, value < 10_000 ? undefined : { notation: "compact", maximumFractionDigits: 0 });
 
 /** One thin bar per mode. */
-export function Quotas({ account }: { account: Account }) {
+export function Quotas({ account, narrow }: { account: Account; narrow?: boolean }) {
 	if (!account.quota.length) return <span className="text-ink-3">{t("accounts.quota_unknown")}</span>;
 	return (
-		<div className="flex gap-3">
+		<div className={`flex ${narrow ? "gap-2" : "gap-3"}`}>
 			{account.quota.slice(0, 4).map((quota) => {
 				const known = quota.remaining != null && quota.total != null;
 				const share = known ? ((quota.total as number) > 0 ? (quota.remaining as number) / (quota.total as number) : 0) : null;
 				const words = known ? `${short(quota.remaining as number)}/${short(quota.total as number)}` : t("accounts.unknown");
 				return (
-					<div key={quota.mode} className="w-24 min-w-0" title={quotaTitle(quota)}>
+					<div key={quota.mode} className={`min-w-0 ${narrow ? "flex-1" : "w-24"}`} title={quotaTitle(quota)}>
 						<div className="flex justify-between gap-1 text-xs leading-4 whitespace-nowrap text-ink-2 tabular-nums">
 							<span>{MODES[quota.mode] ?? quota.mode}</span>
 							<span>
 								{quota.source === "derived" && "≈"}
-								{share === 0 ? t("accounts.used_up") : words}
+								{share === 0 ? t("accounts.used_up") : narrow && known ? short(quota.remaining as number) : words}
 							</span>
 						</div>
 						<Bar share={share} tone={share !== null && share < 0.2 ? "warn" : "accent"} label={`${quota.mode} ${words}`} />

@@ -39,13 +39,18 @@ export default function Overview() {
 				</div>
 			</Head>
 			<Strip />
-			<div className="grid gap-3 lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)]">
-				<Capacity />
-				<Attention />
-				<AccountBar />
-				<Live />
-				<Traffic range={range} />
-				<Latency range={range} />
+			{/* Two columns that fill up by themselves; on a phone one, with what needs a person first. */}
+			<div className="flex flex-col gap-3 lg:grid lg:grid-cols-[minmax(0,1.4fr)_minmax(0,1fr)] lg:items-start">
+				<div className="contents lg:flex lg:flex-col lg:gap-3">
+					<Capacity />
+					<Traffic range={range} />
+					<Latency range={range} />
+				</div>
+				<div className="contents lg:flex lg:flex-col lg:gap-3">
+					<Attention />
+					<AccountBar />
+					<Live />
+				</div>
 			</div>
 		</>
 	);
@@ -179,7 +184,7 @@ function Attention() {
 		info: ["partial", "text-info"],
 	};
 	return (
-		<section className="box p-4" aria-labelledby="attention">
+		<section className="box p-4 max-lg:-order-1" aria-labelledby="attention">
 			<h2 id="attention" className="mb-2 text-base font-semibold">
 				{t("overview.attention")}
 			</h2>
