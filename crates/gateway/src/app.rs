@@ -153,6 +153,8 @@ impl Gateway {
             store: store.clone(),
             accounts: accounts.clone(),
             chat: chat.clone(),
+            conversations: conversations.clone(),
+            images: images.clone(),
             settings: settings.clone(),
             events: events.clone(),
             cipher,

@@ -173,6 +173,11 @@ impl Account {
         self.change(|account| account.rate_limits_challenged = challenged);
     }
 
+    /// Whether the rate-limits route answers 403 with words that say nothing.
+    pub fn rate_limits_forbidden(&self, forbidden: bool) {
+        self.change(|account| account.rate_limits_forbidden = forbidden);
+    }
+
     /// How many words of an answer come on a socket before the news that the mode is used up.
     pub fn words_before_limit(&self, words: usize) {
         self.change(|account| account.words_before_limit = words);
@@ -209,6 +214,7 @@ pub(crate) struct AccountState {
     pub fail_reconnect: bool,
     pub rate_limits_throttled: bool,
     pub rate_limits_challenged: bool,
+    pub rate_limits_forbidden: bool,
     pub words_before_limit: usize,
 }
 
@@ -237,6 +243,7 @@ impl AccountState {
             fail_reconnect: false,
             rate_limits_throttled: false,
             rate_limits_challenged: false,
+            rate_limits_forbidden: false,
             words_before_limit: 0,
         }
     }

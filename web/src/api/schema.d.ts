@@ -1465,20 +1465,23 @@ export interface components {
         };
         /** @description What a job would do. */
         DryRun: {
+            /** @description Of accounts. */
             by_state: {
                 [key: string]: number;
             };
+            /** @description Of accounts. */
             by_tier: {
                 [key: string]: number;
             };
             /** @description Starts the job on exactly these; only of jobs that destroy something. */
             confirm_token?: string | null;
             expires_at?: string | null;
-            /** @description Ids that are not in the pool. */
+            /** @description Ids of things that are not there. */
             missing: number;
+            /** @description Some of the accounts. */
             samples: components["schemas"]["SampleAccount"][];
             side_effects: components["schemas"]["SideEffects"];
-            /** @description Accounts that it would work on. */
+            /** @description Things that it would work on. */
             total: number;
         };
         /**
@@ -1632,17 +1635,21 @@ export interface components {
             confirm_token?: string;
             /** @description Only count. */
             dry_run?: boolean;
-            /** @description `accounts.import`, `accounts.check_quota`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`. */
+            /**
+             * @description `accounts.import`, `accounts.check_quota`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
+             *     `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
+             */
             kind: string;
             /**
              * @description By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
-             *     `add`, `remove`; `accounts.delete`: `purge`.
+             *     `add`, `remove`; `accounts.delete`: `purge`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
+             *     `conversations.delete`: `upstream` (also there).
              */
             options: Record<string, never>;
             /** @description What an import adds. */
             preview_id?: string;
             /**
-             * @description Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}`, `{"filter": {…}}` with the filters of the list,
+             * @description Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list,
              *     or `{"job": …, "outcome": …}` for the things of another job.
              */
             scope: Record<string, never>;
@@ -2350,6 +2357,11 @@ export interface components {
         };
         /** @description What else would be touched. */
         SideEffects: {
+            /**
+             * Format: int64
+             * @description What images take up that would go.
+             */
+            bytes: number;
             /**
              * Format: int64
              * @description Conversations that stand on these accounts.

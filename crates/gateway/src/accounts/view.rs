@@ -103,6 +103,13 @@ impl AccountPool {
         state.find(id).and_then(|index| state.entry(index)).map(|entry| view(entry, now))
     }
 
+    /// Why an account is dead, if it is; also one that is switched off may be.
+    pub(crate) fn invalid_reason(&self, id: &str) -> Option<String> {
+        let state = self.state();
+        let entry = state.entry(state.find(id)?)?;
+        entry.invalid.as_ref().map(|invalid| invalid.reason.clone())
+    }
+
     pub(crate) fn summary(&self) -> Summary {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();

@@ -32,8 +32,9 @@ use crate::upstream::{ExitBreaker, Upstream};
 
 pub(crate) use answer::{Answer, Step};
 pub(crate) use bind::CarryError;
+pub(crate) use check::CheckFailure;
 pub(crate) use error::ChatError;
-pub(crate) use manage::{ManageError, TurnTexts, call_label};
+pub(crate) use manage::{Deletion, ManageError, TurnTexts, call_label};
 
 /// A cheap handle to the service.
 #[derive(Clone)]

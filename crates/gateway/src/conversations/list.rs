@@ -19,6 +19,9 @@ const LONGEST_STRETCH: i64 = 4_000;
 /// Counted up to here; beyond, a figure would cost more than it tells.
 pub(crate) const MOST_COUNTED: i64 = 10_000;
 
+/// Ids that are read at once where all are wanted.
+const IDS_AT_ONCE: usize = 500;
+
 /// Conversations whose id begins as asked, at most.
 const SAME_BEGINNING: i64 = 200;
 
@@ -91,6 +94,26 @@ impl Conversations {
         }
         let found = self.store.find_conversations(id, SAME_BEGINNING).await?;
         Ok(found.into_iter().map(|found| found.id).collect())
+    }
+
+    /// The ids of all that match, the newest first.
+    pub(crate) async fn ids(&self, filter: &ConversationFilter) -> Result<Vec<String>, StoreError> {
+        let mut ids = Vec::new();
+        let mut query = ListQuery {
+            filter: filter.clone(),
+            id: None,
+            direction: ListDirection::Older,
+            start: None,
+            limit: IDS_AT_ONCE,
+        };
+        loop {
+            let page = self.list(query.clone()).await?;
+            ids.extend(page.rows.into_iter().map(|row| row.id));
+            query.start = page.next;
+            if query.start.is_none() {
+                return Ok(ids);
+            }
+        }
     }
 
     /// One conversation as lists show it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::plan::CARRIED;
-use super::{Conversation, Conversations, oldest_use};
+use super::{Conversation, Conversations};
 use crate::store::StoreError;
 use crate::store::conversations::{MoveRow, Place, TurnRow};
 
@@ -34,16 +34,6 @@ impl Conversations {
         let is_there = self.store.conversation(id).await?.is_some();
         self.delete(&[id.to_owned()]).await?;
         Ok(is_there)
-    }
-
-    /// Deletes it here if its time is over; whether it was.
-    #[expect(dead_code, reason = "for the background job that clears out what has expired")]
-    pub(crate) async fn expire(&self, id: &str, ttl: u64) -> Result<bool, StoreError> {
-        let now = self.clock.now_ms();
-        match self.load(id).await? {
-            Some(conversation) if !conversation.is_fresh(oldest_use(now, ttl), now) => self.delete_one(id).await,
-            _ => Ok(false),
-        }
     }
 
     /// All places at the upstream where something of it stands: of its turns, and what moves have left behind.

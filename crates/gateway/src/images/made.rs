@@ -228,6 +228,11 @@ impl Images {
         Ok((self.shared.rooms.store.images(filter, offset, limit).await?, total))
     }
 
+    /// The ids of all that match, the newest first.
+    pub(crate) async fn ids(&self, filter: &ImageFilter) -> Result<Vec<String>, StoreError> {
+        self.shared.rooms.store.image_ids(filter).await
+    }
+
     /// What is known of one.
     pub(crate) async fn show(&self, id: &str) -> Result<Option<ImageRow>, StoreError> {
         self.store_visits().await?;

@@ -58,7 +58,7 @@ impl Jobs {
         }
         let subjects = match (&new.confirm_token, &new.scope) {
             (Some(token), _) => self.shared.confirmations.take(token, &new.work)?,
-            (None, Some(scope)) => self.resolve(scope).await?,
+            (None, Some(scope)) => self.resolve(scope, new.work.resource()).await?,
             (None, None) => {
                 let message = "must say which are meant: ids, view, filter or job".to_owned();
                 return Err(JobError::Invalid { path: "/scope", message });

@@ -8,6 +8,7 @@ mod confirm;
 mod create;
 mod progress;
 mod run;
+mod scan;
 mod scope;
 mod view;
 mod work;
@@ -23,7 +24,9 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::{AccountError, AccountPool};
 use crate::chat::ChatService;
 use crate::clock::Clock;
+use crate::conversations::Conversations;
 use crate::events::Events;
+use crate::images::Images;
 use crate::imports::Previews;
 use crate::secrets::Cipher;
 use crate::settings::SettingsHandle;
@@ -32,7 +35,7 @@ use crate::store::{Store, StoreError};
 
 pub(crate) use confirm::DryRun;
 pub(crate) use create::{Created, NewJob, parse as parse_work};
-pub(crate) use scope::Scope;
+pub(crate) use scope::{Filter, Resource, Scope};
 pub(crate) use view::{JobItemPage, JobPage, JobView, OUTCOMES};
 pub(crate) use work::{KINDS, Work};
 
@@ -86,6 +89,8 @@ pub(crate) struct JobRooms {
     pub(crate) store: Store,
     pub(crate) accounts: AccountPool,
     pub(crate) chat: ChatService,
+    pub(crate) conversations: Conversations,
+    pub(crate) images: Images,
     pub(crate) settings: SettingsHandle,
     pub(crate) events: Events,
     pub(crate) cipher: Cipher,

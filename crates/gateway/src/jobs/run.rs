@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::work::{ImportOptions, NoOptions};
-use super::{Active, Jobs, Order, Work, state};
+use super::{Active, Jobs, Order, Resource, Work, state};
 use crate::store::StoreError;
 use crate::store::jobs::JobItemRow;
 
@@ -69,8 +69,16 @@ impl Jobs {
         }
         self.all_active().remove(&row.id);
         active.over.cancel();
-        rooms.events.publish("account.list_changed", "accounts", "", &json!({ "job": row.id }));
+        self.tell_list(&active, &row.id);
         self.publish_row(&row);
+    }
+
+    /// Tells consoles that a list has changed; those of other things are told by whoever changes them.
+    fn tell_list(&self, active: &Active, job_id: &str) {
+        if active.work.resource() == Resource::Accounts {
+            let events = &self.shared.rooms.events;
+            events.publish("account.list_changed", "accounts", "", &json!({ "job": job_id }));
+        }
     }
 
     async fn work_through(&self, active: &Active) -> Result<End, StoreError> {
@@ -100,7 +108,7 @@ impl Jobs {
                 told = Instant::now();
                 let row = active.row().clone();
                 self.publish_row(&row);
-                rooms.events.publish("account.list_changed", "accounts", "", &json!({ "job": row.id }));
+                self.tell_list(active, &row.id);
             }
             // Whoever waits for this thread or the database comes first.
             tokio::task::yield_now().await;

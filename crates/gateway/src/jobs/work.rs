@@ -1,13 +1,16 @@
 //! What a job does to its things, by kind.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::JobRooms;
+use super::{JobRooms, Resource, scan};
 use crate::accounts::{AccountToAdd, Added, BulkPatch, Changed};
+use crate::chat::{Deletion, ManageError};
 use crate::store::StoreError;
+use crate::store::images::ImageFilter;
 use crate::store::jobs::JobItemRow;
 
 /// Things of one transaction, where a job changes only what is here.
@@ -16,21 +19,24 @@ const BATCH: usize = 200;
 /// Most accounts that are asked about at the same time.
 const MOST_CHECKS: usize = 32;
 
-/// So many accounts in a row that the way out is refused for, and a job waits for a person.
-const REFUSED_IN_A_ROW: usize = 3;
+/// Most conversations that are deleted at the upstream at the same time.
+const MOST_CALLS: usize = 8;
 
 /// What seals the payload of an import to its item.
 pub(super) const PAYLOAD_CONTEXT: &str = "job-item";
 
 /// The kinds of jobs, by their names.
-pub(crate) const KINDS: [&str; 7] = [
+pub(crate) const KINDS: [&str; 10] = [
     "accounts.import",
     "accounts.check_quota",
+    "accounts.cleanup_scan",
     "accounts.set",
     "accounts.tag",
     "accounts.clear_cooldown",
     "accounts.delete",
     "accounts.restore",
+    "conversations.delete",
+    "images.delete",
 ];
 
 /// A kind with its options.
@@ -41,6 +47,8 @@ pub(crate) enum Work {
     Import(ImportOptions),
     #[serde(rename = "accounts.check_quota")]
     CheckQuota(NoOptions),
+    #[serde(rename = "accounts.cleanup_scan")]
+    CleanupScan(ScanOptions),
     #[serde(rename = "accounts.set")]
     Set(SetOptions),
     #[serde(rename = "accounts.tag")]
@@ -51,6 +59,10 @@ pub(crate) enum Work {
     Delete(DeleteOptions),
     #[serde(rename = "accounts.restore")]
     Restore(NoOptions),
+    #[serde(rename = "conversations.delete")]
+    DeleteConversations(DeleteConversationsOptions),
+    #[serde(rename = "images.delete")]
+    DeleteImages(NoOptions),
 }
 
 /// How accounts are added.
@@ -97,6 +109,27 @@ pub(crate) struct DeleteOptions {
     pub(crate) purge: bool,
 }
 
+/// How dead accounts are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ScanOptions {
+    /// Ask the upstream about those that are not known to be dead.
+    pub(crate) check: bool,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self { check: true }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DeleteConversationsOptions {
+    /// Also at the upstream, each copy with its own account.
+    pub(crate) upstream: bool,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoOptions {}
@@ -120,11 +153,11 @@ pub(super) struct ItemResult {
 }
 
 impl ItemResult {
-    fn succeeded() -> Self {
+    pub(super) fn succeeded() -> Self {
         Self { outcome: "succeeded", code: None, message: None, upstream_status: None }
     }
 
-    fn of(outcome: &'static str, code: &str) -> Self {
+    pub(super) fn of(outcome: &'static str, code: &str) -> Self {
         Self { outcome, code: Some(code.to_owned()), message: None, upstream_status: None }
     }
 
@@ -140,17 +173,27 @@ impl ItemResult {
 impl Work {
     /// Whether it takes something away, so that it must be counted first.
     pub(super) fn destroys(&self) -> bool {
-        matches!(self, Self::Delete(_))
+        matches!(self, Self::Delete(_) | Self::DeleteConversations(_) | Self::DeleteImages(_))
+    }
+
+    /// What kind of things it works on.
+    pub(crate) fn resource(&self) -> Resource {
+        match self {
+            Self::DeleteConversations(_) => Resource::Conversations,
+            Self::DeleteImages(_) => Resource::Images,
+            _ => Resource::Accounts,
+        }
     }
 
     /// How many things are handed to [`Work::batch`] at once.
     pub(super) fn batch_size(&self, rooms: &JobRooms) -> usize {
         match self {
             // About two seconds of work, so that a job stops soon when it is told to.
-            Self::CheckQuota(_) => {
+            Self::CheckQuota(_) | Self::CleanupScan(ScanOptions { check: true }) => {
                 let per_second = rooms.settings.current().quota_checks_per_second;
                 usize::try_from(per_second.saturating_mul(2)).unwrap_or(MOST_CHECKS).clamp(1, MOST_CHECKS)
             }
+            Self::DeleteConversations(DeleteConversationsOptions { upstream: true }) => MOST_CALLS,
             _ => BATCH,
         }
     }
@@ -191,7 +234,10 @@ impl Work {
         let accounts = &rooms.accounts;
         let results: Vec<ItemResult> = match self {
             Self::Import(_) => import(rooms, items).await?,
-            Self::CheckQuota(_) => return Ok(check_quota(rooms, items).await),
+            Self::CheckQuota(_) => return Ok(scan::check_quota(rooms, items).await),
+            Self::CleanupScan(options) => return Ok(scan::find_dead(rooms, items, options.check).await),
+            Self::DeleteConversations(options) => delete_conversations(rooms, items, options.upstream).await?,
+            Self::DeleteImages(_) => delete_images(rooms, &ids).await?,
             Self::Set(options) => {
                 let tier = options.tier.as_ref().map(|tier| Some(tier.clone()).filter(|tier| !tier.is_empty()));
                 let patch = BulkPatch { enabled: options.enabled, tier, ..BulkPatch::default() };
@@ -232,38 +278,43 @@ fn results(changed: Vec<Changed>) -> Vec<ItemResult> {
     changed.into_iter().map(ItemResult::changed).collect()
 }
 
-/// Asks about all of them at once; the pace of checks holds them apart.
-async fn check_quota(rooms: &JobRooms, items: &mut [JobItemRow]) -> Option<String> {
-    let checks = items.iter().map(|item| async {
-        let began = Instant::now();
-        (rooms.chat.check_account(&item.subject).await, began.elapsed())
-    });
-    let checked = join_all(checks).await;
-    let refusal =
-        match &checked[..] {
-            [first, rest @ ..] if checked.len() >= REFUSED_IN_A_ROW => first.0.as_ref().err().filter(|first| {
-                first.is_exit && rest.iter().all(|(one, _)| one.as_ref().is_err_and(|one| one.is_exit))
-            }),
-            _ => None,
-        };
-    if let Some(failure) = refusal {
-        return Some(format!("the way to the upstream is refused: {failure}"));
-    }
-    let now = rooms.clock.now_ms();
-    for (item, (result, took)) in items.iter_mut().zip(checked) {
-        let result = match result {
-            Ok(()) => ItemResult::succeeded(),
-            Err(failure) => ItemResult {
-                // Deleted meanwhile; with a status it is the upstream that did not find something.
-                outcome: if failure.code == "not_found" && failure.status.is_none() { "skipped" } else { "failed" },
-                code: Some(failure.code),
-                message: Some(failure.message),
-                upstream_status: failure.status.map(i64::from),
-            },
-        };
-        result.write(item, took, now);
-    }
-    None
+/// Deletes conversations here and, if asked, their copies at the upstream; one with a copy that could not be deleted stays.
+async fn delete_conversations(
+    rooms: &JobRooms,
+    items: &[JobItemRow],
+    upstream: bool,
+) -> Result<Vec<ItemResult>, StoreError> {
+    let deletions = items.iter().map(|item| rooms.chat.delete_conversation(&item.subject, upstream));
+    let result = |deleted: Result<Deletion, ManageError>| match deleted {
+        Ok(deletion) if deletion.here => Ok(ItemResult::succeeded()),
+        Ok(deletion) => Ok(ItemResult {
+            message: deletion.upstream.into_iter().find_map(|copy| copy.message),
+            ..ItemResult::of("failed", "upstream_error")
+        }),
+        Err(ManageError::Store(error)) => Err(error),
+        Err(ManageError::NoConversation) => Ok(ItemResult::of("skipped", "not_found")),
+        Err(error) => Ok(ItemResult { message: Some(error.to_string()), ..ItemResult::of("failed", "conflict") }),
+    };
+    let results = join_all(deletions).await.into_iter().map(result).collect();
+    rooms.events.publish("conversation", "conversations", "", &serde_json::json!({ "deleted": true }));
+    results
+}
+
+async fn delete_images(rooms: &JobRooms, ids: &[&str]) -> Result<Vec<ItemResult>, StoreError> {
+    let filter = ImageFilter { ids: Some(ids.iter().map(|id| (*id).to_owned()).collect()), ..ImageFilter::default() };
+    let mut deleted = HashSet::new();
+    rooms
+        .images
+        .delete_matching(&filter, |rows| {
+            deleted.extend(rows.iter().map(|row| row.id.clone()));
+            true
+        })
+        .await?;
+    let result = |id: &&str| match deleted.contains(*id) {
+        true => ItemResult::succeeded(),
+        false => ItemResult::of("skipped", "not_found"),
+    };
+    Ok(ids.iter().map(result).collect())
 }
 
 async fn import(rooms: &JobRooms, items: &[JobItemRow]) -> Result<Vec<ItemResult>, StoreError> {

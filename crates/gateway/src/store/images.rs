@@ -107,6 +107,14 @@ impl Store {
         Ok(sql.build_query_as().fetch_all(self.reports()).await?)
     }
 
+    /// The ids of all that match, newest first.
+    pub(crate) async fn image_ids(&self, filter: &ImageFilter) -> Result<Vec<String>, StoreError> {
+        let mut sql = QueryBuilder::new("SELECT id FROM images");
+        push_filter(&mut sql, filter);
+        sql.push(" ORDER BY created_at DESC, id DESC");
+        Ok(sql.build_query_scalar().fetch_all(self.reports()).await?)
+    }
+
     /// The oldest of which bytes are kept.
     pub(crate) async fn oldest_kept_images(&self, limit: i64) -> Result<Vec<ImageRow>, StoreError> {
         let sql = format!("{COLUMNS} WHERE bytes > 0 ORDER BY created_at, id LIMIT $1");

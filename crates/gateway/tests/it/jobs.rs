@@ -349,7 +349,7 @@ async fn what_makes_no_job_is_told_by_its_path() {
         (json!({ "kind": "accounts.set", "options": { "enabled": true }, "scope": {} }), "/scope"),
         (
             json!({ "kind": "accounts.set", "options": { "enabled": true }, "scope": { "filter": { "state": "odd" } } }),
-            "state",
+            "/scope/filter/state",
         ),
         (json!({ "kind": "accounts.set", "options": { "enabled": true }, "scope": { "ids": [], "x": 1 } }), "/scope/x"),
         (json!({ "kind": "accounts.import" }), "/preview_id"),

@@ -7,6 +7,7 @@ mod admin;
 mod admin_access;
 mod auto;
 mod bad_input;
+mod clean_up;
 mod compat;
 mod connections;
 mod contract;

@@ -25,6 +25,7 @@ pub(super) async fn rate_limits(State(shared): State<App>, request: Request) -> 
     };
     let mut state = shared.state();
     match state.accounts.get_mut(&sso) {
+        Some(account) if account.rate_limits_forbidden => Err(answer::status(RATE_LIMITS.errors, 403, 7, "Forbidden")),
         Some(account) if account.rate_limits_challenged => Err(answer::challenge()),
         Some(account) if !account.rate_limits_throttled => Ok(answer::ok(&account.quota(&mode).json())),
         _ => Err(answer::too_many_requests(RATE_LIMITS.errors)),

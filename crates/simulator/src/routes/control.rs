@@ -118,6 +118,7 @@ fn change_account(account: &mut AccountState, body: &Value) -> Result<(), Mistak
         ("fail_reconnect", &mut account.fail_reconnect),
         ("rate_limits_throttled", &mut account.rate_limits_throttled),
         ("rate_limits_challenged", &mut account.rate_limits_challenged),
+        ("rate_limits_forbidden", &mut account.rate_limits_forbidden),
     ] {
         *flag = body[name].as_bool().unwrap_or(*flag);
     }

@@ -46,6 +46,10 @@ export default function Accounts() {
 			selection.count(total) ? selection.clear() : setQuery({ state: null, tier: null, tag: null, reason: null, q: null }),
 	});
 	const scope = selection.scope(first.data?.view);
+	const findDead = async () => {
+		const job = await runJob(navigate, "accounts.cleanup_scan", { filter: {} });
+		if (job) navigate(`/jobs/${job.id}`);
+	};
 	const bulk = (kind: string, options = {}, undo?: { kind: string; options: Record<string, unknown> }) =>
 		scope && void runJob(navigate, kind, scope, options, undo).then((job) => job && selection.clear());
 	return (
@@ -64,6 +68,11 @@ export default function Accounts() {
 			}}
 		>
 			<Head title={t("shell.accounts")} note={first.isFetching ? t("shell.loading") : undefined}>
+				{total > 0 && (
+					<button type="button" className="btn max-sm:hidden" onClick={() => void findDead()}>
+						{t("accounts.find_dead")}
+					</button>
+				)}
 				<Link href="/accounts/new" className="btn btn-primary no-underline">
 					{t("accounts.add")}
 				</Link>

@@ -4,7 +4,11 @@ import { t } from "../../i18n";
 import { toast, toastError } from "../../ui/toasts";
 
 /** Which accounts are meant. */
-export type Scope = { ids: string[] } | { view: string; except: string[] } | { job: string; outcome?: string };
+export type Scope =
+	| { ids: string[] }
+	| { view: string; except: string[] }
+	| { job: string; outcome?: string }
+	| { filter: Record<string, string> };
 
 export async function startJob(
 	kind: string,

@@ -11,6 +11,7 @@ import { Empty, Facts, Failed, Head, Skeleton } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
 import { Ago } from "../../ui/Time";
 import { toast, toastError } from "../../ui/toasts";
+import { DeleteMatching } from "../jobs/DeleteMatching";
 import { nameOf, receiptWord } from "../requests/words";
 import { Probe } from "./Probe";
 import { Tree } from "./Tree";
@@ -26,6 +27,7 @@ function All() {
 	const [query, setQuery] = useQuery();
 	const [words, setWords] = useState(query.get("q") ?? "");
 	const [probing, setProbing] = useState(false);
+	const [deleting, setDeleting] = useState(false);
 	const filter: Record<string, string> = {};
 	for (const name of ["key", "account", "model", "moved", "orphaned", "expires_within", "q"]) {
 		const value = query.get(name);
@@ -55,6 +57,13 @@ function All() {
 				<button type="button" className="btn" onClick={() => setProbing(true)}>
 					{t("requests.probe")}
 				</button>
+				{/* What was looked for by id is deleted on its own page. */}
+				{!filter.q && items.length > 0 && (
+					<button type="button" className="btn btn-danger" onClick={() => setDeleting(true)}>
+						{t("jobs.delete_matching")}
+					</button>
+				)}
+				{deleting && <DeleteMatching kind="conversations.delete" scope={{ filter }} onClose={() => setDeleting(false)} />}
 			</Head>
 			<div className="mb-3 flex flex-wrap gap-2">
 				<input

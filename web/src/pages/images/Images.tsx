@@ -9,12 +9,21 @@ import { Panel } from "../../ui/Panel";
 import { Bar, bytes, duration, Empty, Facts, Failed, Head, Skeleton } from "../../ui/parts";
 import { Ago } from "../../ui/Time";
 import { sentenceOf, toast, toastError } from "../../ui/toasts";
+import { DeleteMatching } from "../jobs/DeleteMatching";
 
 type Image = Schema["ImageBody"];
 const WINDOW = 60;
 
+/** The filter of images that were made so many days ago or earlier; 0: of all. The hour is enough, so that it stays the same while one reads. */
+function olderThan(days: number): Record<string, string> {
+	if (!days) return {};
+	const hour = 3_600_000;
+	return { until: new Date(Math.floor((Date.now() - days * 24 * hour) / hour) * hour).toISOString() };
+}
+
 export default function Images() {
 	const [open, setOpen] = useState<Image | null>(null);
+	const [older, setOlder] = useState<number | null>(null);
 	const usage = useQuery({ queryKey: ["images", "usage"], queryFn: () => api.get("/admin/api/v1/images/usage") });
 	const list = useInfiniteQuery({
 		queryKey: ["images", "list"],
@@ -29,7 +38,27 @@ export default function Images() {
 	const items = list.data?.pages.flatMap((page) => page.items) ?? [];
 	return (
 		<>
-			<Head title={t("shell.images")} note={usage.data && number(usage.data.count)} />
+			<Head title={t("shell.images")} note={usage.data && number(usage.data.count)}>
+				{items.length > 0 && (
+					<select
+						className="input w-auto"
+						aria-label={t("images.clean_up")}
+						value=""
+						onChange={(event) => setOlder(Number(event.target.value))}
+					>
+						<option value="">{t("images.clean_up")}</option>
+						<option value="0">{t("images.all")}</option>
+						{[7, 30, 90].map((days) => (
+							<option key={days} value={days}>
+								{t("images.older", { n: days })}
+							</option>
+						))}
+					</select>
+				)}
+			</Head>
+			{older !== null && (
+				<DeleteMatching kind="images.delete" scope={{ filter: olderThan(older) }} onClose={() => setOlder(null)} />
+			)}
 			{usage.data && (
 				<div className="box mb-3 px-4 py-3">
 					<p className="mb-1.5 tabular-nums">

@@ -11,6 +11,7 @@ import { Bar, duration, Empty, Failed, Head, Skeleton, Tabs } from "../../ui/par
 import { Ago } from "../../ui/Time";
 import { toastError } from "../../ui/toasts";
 import { runJob } from "../accounts/actions";
+import { DeletePanel } from "../accounts/DeletePanel";
 
 const tones: Record<string, Tone> = {
 	running: "info",
@@ -97,6 +98,7 @@ type Outcome = "all" | "failed" | "skipped" | "succeeded" | "pending";
 function OneJob({ id }: { id: string }) {
 	const [, navigate] = useLocation();
 	const [outcome, setOutcome] = useState<Outcome>("all");
+	const [deleting, setDeleting] = useState(false);
 	const job = useQuery({
 		queryKey: ["job", id],
 		queryFn: () => api.get("/admin/api/v1/jobs/{id}", { params: { path: { id } } }),
@@ -123,7 +125,15 @@ function OneJob({ id }: { id: string }) {
 				<Link href="/jobs">{t("shell.jobs")}</Link> / <span className="id">{id.slice(0, 16)}</span>
 			</nav>
 			<Head title={jobTitle(job.data)} note={<StateOf job={job.data} />}>
+				{job.data.kind === "accounts.cleanup_scan" && progress.succeeded > 0 && (
+					<button type="button" className="btn btn-danger" onClick={() => setDeleting(true)}>
+						{t("jobs.delete_found", { n: progress.succeeded })}
+					</button>
+				)}
 				<Actions job={job.data} onDeleted={() => navigate("/jobs")} />
+				{deleting && (
+					<DeletePanel scope={{ job: id, outcome: "succeeded" }} onClose={() => setDeleting(false)} onDone={() => undefined} />
+				)}
 			</Head>
 			<div className="box mb-3 px-4 pt-3">
 				<JobBar job={job.data} />

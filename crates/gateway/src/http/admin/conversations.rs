@@ -176,7 +176,7 @@ pub(super) async fn list(
 }
 
 /// Takes the filter out of the parameters.
-fn filter(parameters: &mut Parameters, state: &AdminState) -> ConversationFilter {
+pub(super) fn filter(parameters: &mut Parameters, state: &AdminState) -> ConversationFilter {
     const FLAGS: [(&str, bool); 2] = [("true", true), ("false", false)];
     let mut filter = ConversationFilter {
         keys: parameters.words("key"),

@@ -183,14 +183,16 @@ pub(super) struct ResetRequest {
 /// A job to start.
 #[derive(ToSchema)]
 pub(super) struct JobRequest {
-    /// `accounts.import`, `accounts.check_quota`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`, `accounts.delete`, `accounts.restore`.
+    /// `accounts.import`, `accounts.check_quota`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
+    /// `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
     kind: String,
-    /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}`, `{"filter": {…}}` with the filters of the list,
+    /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list,
     /// or `{"job": …, "outcome": …}` for the things of another job.
     #[schema(nullable = false, value_type = Object)]
     scope: Option<Value>,
     /// By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
-    /// `add`, `remove`; `accounts.delete`: `purge`.
+    /// `add`, `remove`; `accounts.delete`: `purge`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
+    /// `conversations.delete`: `upstream` (also there).
     #[schema(nullable = false, value_type = Object)]
     options: Option<Value>,
     /// What an import adds.

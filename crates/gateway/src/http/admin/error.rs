@@ -72,6 +72,14 @@ impl AdminError {
     }
 
     /// The caller's version is not the present one.
+    /// The same, where what was read as parameters stands within a body.
+    pub(super) fn within(mut self, pointer: &str) -> Self {
+        for field in &mut self.particulars.fields {
+            field.path = format!("{pointer}/{}", field.path);
+        }
+        self
+    }
+
     pub(super) fn version_mismatch(message: impl Into<String>, current: Value) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message).with_member("current", current)
     }

@@ -109,7 +109,18 @@ pub(super) async fn list(
     _: Caller,
     mut parameters: Parameters,
 ) -> Result<Json<ImageList>, AdminError> {
-    let filter = ImageFilter {
+    let filter = filter(&mut parameters);
+    let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    let (offset, limit) = (number(parameters.offset()), number(parameters.limit()));
+    parameters.finish()?;
+    let (rows, total) = state.images.list(&filter, offset, limit).await?;
+    let base_url = &state.settings.current().base_url;
+    Ok(Json(ImageList { items: rows.into_iter().map(|row| ImageBody::of(row, base_url)).collect(), total }))
+}
+
+/// Takes the filter out of the parameters.
+pub(super) fn filter(parameters: &mut Parameters) -> ImageFilter {
+    ImageFilter {
         ids: None,
         key_id: parameters.take("key"),
         account_id: parameters.take("account"),
@@ -118,13 +129,7 @@ pub(super) async fn list(
         request_id: parameters.take("request_id"),
         from: parameters.time("from"),
         until: parameters.time("until"),
-    };
-    let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-    let (offset, limit) = (number(parameters.offset()), number(parameters.limit()));
-    parameters.finish()?;
-    let (rows, total) = state.images.list(&filter, offset, limit).await?;
-    let base_url = &state.settings.current().base_url;
-    Ok(Json(ImageList { items: rows.into_iter().map(|row| ImageBody::of(row, base_url)).collect(), total }))
+    }
 }
 
 /// `GET /images/usage`

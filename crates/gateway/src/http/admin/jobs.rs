@@ -9,16 +9,17 @@ use http::{StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::AdminState;
-use super::accounts::filter;
 use super::body::Members;
 use super::caller::Caller;
 use super::described::{AdminErrorBody, JobRequest};
 use super::error::AdminError;
 use super::identifiers::ResourceId;
 use super::query::Parameters;
+use super::{accounts, conversations, images};
 use crate::admins::Change;
 use crate::jobs::{
-    Created, DryRun, JobError, JobItemPage, JobPage, JobView, KINDS, NewJob, OUTCOMES, Scope, parse_work,
+    Created, DryRun, Filter, JobError, JobItemPage, JobPage, JobView, KINDS, NewJob, OUTCOMES, Resource, Scope,
+    parse_work,
 };
 
 /// Most ids that a scope may name one by one.
@@ -80,7 +81,7 @@ pub(super) async fn start(
     body.finish()?;
     let work = parse_work(&kind, &Value::Object(options).to_string())
         .map_err(|message| AdminError::field("/options", "invalid", message))?;
-    let scope = scope.map(read_scope).transpose()?;
+    let scope = scope.map(|scope| read_scope(&state, scope, work.resource())).transpose()?;
     let created_by = caller.name().to_owned();
     match state.jobs.create(NewJob { work, scope, preview_id, dry_run, confirm_token, created_by }).await? {
         Created::Counted(counts) => Ok(Json(counts).into_response()),
@@ -200,7 +201,7 @@ pub(super) async fn delete(
 }
 
 /// Reads `scope`: exactly one of `ids`, `view` (with `except`), `filter`, `job` (with `outcome`).
-fn read_scope(mut scope: Map<String, Value>) -> Result<Scope, AdminError> {
+fn read_scope(state: &AdminState, mut scope: Map<String, Value>, resource: Resource) -> Result<Scope, AdminError> {
     let wrong = |path: &str, message: String| AdminError::field(path, "invalid", message);
     let texts = |name: &str, value: Value| {
         serde_json::from_value::<Vec<String>>(value)
@@ -215,10 +216,13 @@ fn read_scope(mut scope: Map<String, Value>) -> Result<Scope, AdminError> {
     let read = if let Some(ids) = scope.remove("ids") {
         Scope::Ids(texts("ids", ids)?)
     } else if let Some(view) = scope.remove("view") {
+        if resource != Resource::Accounts {
+            return Err(wrong("/scope/view", "is for accounts; use ids or filter".to_owned()));
+        }
         let except = scope.remove("except").map(|except| texts("except", except)).transpose()?;
         Scope::View { view: text("view", view)?, except: except.unwrap_or_default() }
     } else if let Some(filter) = scope.remove("filter") {
-        Scope::Filter(Box::new(read_filter(filter)?))
+        Scope::Filter(read_filter(state, filter, resource)?)
     } else if let Some(job) = scope.remove("job") {
         let outcome = scope.remove("outcome").map_or(Ok("succeeded".to_owned()), |outcome| text("outcome", outcome))?;
         if !OUTCOMES[1..].contains(&outcome.as_str()) {
@@ -234,13 +238,14 @@ fn read_scope(mut scope: Map<String, Value>) -> Result<Scope, AdminError> {
     }
 }
 
-/// The filter of the account list, as an object: texts as in the query, or lists of texts.
-fn read_filter(filter_of: Value) -> Result<crate::accounts::AccountQuery, AdminError> {
-    let Value::Object(members) = filter_of else {
+/// The filter of the list of such things, as an object: texts as in the query, or lists of texts.
+fn read_filter(state: &AdminState, filter: Value, resource: Resource) -> Result<Filter, AdminError> {
+    let Value::Object(members) = filter else {
         return Err(AdminError::field("/scope/filter", "type", "must be an object"));
     };
     let pairs = members.into_iter().map(|(name, value)| match value {
         Value::String(text) => Ok((name, text)),
+        Value::Bool(flag) => Ok((name, flag.to_string())),
         Value::Array(texts) if texts.iter().all(Value::is_string) => {
             let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
             Ok((name, texts.join(",")))
@@ -248,9 +253,13 @@ fn read_filter(filter_of: Value) -> Result<crate::accounts::AccountQuery, AdminE
         _ => Err(AdminError::field(&format!("/scope/filter/{name}"), "type", "must be a text or a list of texts")),
     });
     let mut parameters = Parameters::of(pairs.collect::<Result<_, _>>()?);
-    let query = filter(&mut parameters);
-    parameters.finish()?;
-    Ok(query)
+    let filter = match resource {
+        Resource::Accounts => Filter::Accounts(Box::new(accounts::filter(&mut parameters))),
+        Resource::Conversations => Filter::Conversations(Box::new(conversations::filter(&mut parameters, state))),
+        Resource::Images => Filter::Images(Box::new(images::filter(&mut parameters))),
+    };
+    parameters.finish().map_err(|error| error.within("/scope/filter"))?;
+    Ok(filter)
 }
 
 impl From<JobError> for AdminError {

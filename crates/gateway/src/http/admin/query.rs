@@ -144,7 +144,7 @@ impl Parameters {
         let words = self.words(name);
         let found: Vec<T> = words.iter().filter_map(|word| parse(word)).collect();
         if found.len() < words.len() {
-            self.refuse(name, "choice", format!("must be of {}", all.join(", ")));
+            self.refuse(name, "choice", format!("must be one of {}", all.join(", ")));
         }
         found
     }

@@ -156,7 +156,7 @@ fn clause(parameters: &mut Parameters, name: &str, field: Field, operator: &str,
     if let Some(known) = known_values(field)
         && values.iter().any(|value| !known.contains(&value.as_str()))
     {
-        return parameters.refused(name, "choice", format!("must be of {}", known.join(", ")));
+        return parameters.refused(name, "choice", format!("must be one of {}", known.join(", ")));
     }
     if field == Field::Status && values.iter().any(|value| value.parse::<u16>().is_err()) {
         return parameters.refused(name, "type", "must be a status such as 429");

@@ -62,7 +62,7 @@ fn metrics(parameters: &mut Parameters, usual: &[Metric]) -> Vec<Metric> {
             Some(metric) => metrics.push(metric),
             None => {
                 let known = Metric::ALL.map(Metric::name).join(", ");
-                parameters.refuse("metric", "choice", format!("must be of {known}"));
+                parameters.refuse("metric", "choice", format!("must be one of {known}"));
             }
         }
     }

@@ -80,7 +80,7 @@ pub(super) async fn create(
     let scopes: Vec<Scope> = names.iter().filter_map(|name| Scope::parse(name)).collect();
     if scopes.len() < names.len() {
         let all = Scope::ALL.map(Scope::as_str).join(", ");
-        body.refuse::<()>("scopes", "choice", format!("must be of {all}"));
+        body.refuse::<()>("scopes", "choice", format!("must be one of {all}"));
     }
     let expires_at = body.nullable_time("expires_at").flatten();
     body.finish()?;

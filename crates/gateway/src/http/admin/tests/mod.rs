@@ -109,6 +109,8 @@ impl Fixture {
             store: store.clone(),
             accounts: accounts.clone(),
             chat: chat.clone(),
+            conversations: conversations.clone(),
+            images: images.clone(),
             settings: settings.clone(),
             events: events.clone(),
             cipher: cipher.clone(),
