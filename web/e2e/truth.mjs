@@ -58,6 +58,40 @@ export async function truth(browser, world) {
 		const entry = trail.find((one) => one.action === "account.clear_cooldown");
 		assert.deepEqual([entry?.subject, entry?.actor], [account.id, "admin"]);
 	});
+	await check("dead accounts are found, shown, deleted and had back", async () => {
+		await world.simulate("/accounts", { sso: tokens[2], credential: "unknown" });
+		await page.goto(`${base}/admin/accounts`);
+		await page.getByRole("button", { name: t("accounts.find_dead"), exact: true }).click();
+		await page.getByRole("button", { name: t("jobs.delete_found", { n: 1 }), exact: true }).click();
+		const dialog = page.getByRole("dialog");
+		await dialog.getByText(t("accounts.state_invalid")).waitFor();
+		await world.shot(page, `dead-accounts-${world.language}`);
+		await dialog.getByRole("button", { name: t("accounts.delete_n", { n: 1 }), exact: true }).click();
+		await page.getByRole("button", { name: t("shell.undo"), exact: true }).click();
+		for (let tries = 0; tries < 50 && (await api("GET", "/accounts?limit=1")).total < tokens.length; tries++)
+			await page.waitForTimeout(100);
+		assert.equal((await api("GET", "/accounts?limit=1")).total, tokens.length);
+		// A new life for it: the next parts need all three.
+		await world.simulate("/accounts", { sso: tokens[2], credential: "valid" });
+		const [dead] = (await api("GET", "/accounts?state=invalid")).items;
+		await api("POST", `/accounts/${dead.id}/actions/clear_cooldown`);
+	});
+
+	await check("conversations are counted before they are deleted", async () => {
+		const { total } = await api("GET", "/conversations?key=console");
+		assert.ok(total > 0);
+		await page.goto(`${base}/admin/conversations?key=console`);
+		await page.getByRole("button", { name: t("jobs.delete_matching"), exact: true }).click();
+		const sure = page
+			.getByRole("dialog")
+			.getByRole("button", { name: t("jobs.delete_conversations", { n: total }), exact: true });
+		await page.getByLabel(t("jobs.delete_upstream")).check();
+		await sure.click();
+		await page.getByText(t("jobs.started")).first().waitFor();
+		for (let tries = 0; tries < 50 && (await api("GET", "/conversations?key=console")).total; tries++)
+			await page.waitForTimeout(100);
+		assert.equal((await api("GET", "/conversations?key=console")).total, 0);
+	});
 	await context.close();
 }
 

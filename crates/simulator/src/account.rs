@@ -148,6 +148,12 @@ impl Account {
         self.change(|account| account.subscriptions = subscriptions);
     }
 
+    /// Makes it another login of the user of another account.
+    pub fn belong_to(&self, other: &Account) {
+        let user_id = other.user_id().into();
+        self.change(|account| account.user_id = user_id);
+    }
+
     /// Whether sharing fails with 500.
     pub fn fail_share(&self, fail: bool) {
         self.change(|account| account.fail_share = fail);

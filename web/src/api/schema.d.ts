@@ -1148,6 +1148,8 @@ export interface components {
             /** Format: int64 */
             consecutive_failures: number;
             created_at: string;
+            /** @description The account of the same upstream user that was added first: both share one quota. */
+            duplicate_of?: string | null;
             enabled: boolean;
             fingerprint: string;
             id: string;
@@ -1207,7 +1209,7 @@ export interface components {
         AttentionItem: {
             /**
              * @description `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
-             *     `records_dropped`, `upstream_drift`, `keys_expiring`.
+             *     `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
              */
             code: string;
             /**
@@ -2404,6 +2406,11 @@ export interface components {
         };
         /** @description Counters over all accounts. */
         Summary: {
+            /**
+             * Format: int64
+             * @description Accounts of users that have another account here, which was added before.
+             */
+            duplicates: number;
             /** Format: int64 */
             in_flight: number;
             states: {
@@ -2681,6 +2688,8 @@ export interface operations {
                 tag?: string;
                 /** @description Why accounts rest or are invalid, such as `rate_limited_no_quota`, `credential_dead`. */
                 reason?: string;
+                /** @description Whether another account of the same upstream user was added before. */
+                duplicate?: boolean;
                 /** @description Part of a label, tag or fingerprint. */
                 q?: string;
                 /** @description Members to sort by, `-` in front for descending. */
@@ -2809,6 +2818,8 @@ export interface operations {
                 tag?: string;
                 /** @description Why accounts rest or are invalid, such as `rate_limited_no_quota`, `credential_dead`. */
                 reason?: string;
+                /** @description Whether another account of the same upstream user was added before. */
+                duplicate?: boolean;
                 /** @description Part of a label, tag or fingerprint. */
                 q?: string;
             };

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::choice::why_not;
 use super::entry::{Entry, Rest};
 use super::ready::ReadyLists;
+use super::users::ByUser;
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
 
 /// Modes that accounts are listed for from the start.
@@ -25,6 +26,7 @@ pub(super) struct State {
     free: Vec<u32>,
     by_id: HashMap<std::sync::Arc<str>, u32>,
     by_fingerprint: HashMap<String, u32>,
+    pub(super) by_user: ByUser,
     /// The names of the modes; their positions are their bits in the lists.
     modes: Vec<String>,
     ready: ReadyLists,
@@ -53,6 +55,7 @@ impl State {
             free: Vec::new(),
             by_id: HashMap::with_capacity(accounts.len()),
             by_fingerprint: HashMap::with_capacity(accounts.len()),
+            by_user: ByUser::default(),
             modes: KNOWN_MODES.map(str::to_owned).into(),
             ready: ReadyLists::default(),
             wakes: BTreeSet::new(),
@@ -72,6 +75,7 @@ impl State {
             state.by_id.insert(entry.id.clone(), index);
             state.by_fingerprint.insert(entry.fingerprint.clone(), index);
             state.entries.push(Some(entry));
+            state.join_user(index);
         }
         for row in rests {
             if let Some(entry) =
@@ -147,6 +151,7 @@ impl State {
         };
         self.by_id.insert(id, index);
         self.by_fingerprint.insert(fingerprint, index);
+        self.join_user(index);
         self.reindex(index, now);
     }
 
@@ -157,6 +162,7 @@ impl State {
         self.dirty.remove(&index);
         if let Some(entry) = self.entries[index as usize].take() {
             self.by_fingerprint.remove(&entry.fingerprint);
+            self.leave_user(index, entry.user_id.as_deref());
         }
         self.free.push(index);
     }

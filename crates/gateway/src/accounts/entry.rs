@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) fingerprint: String,
     /// The account's id at the upstream, once known.
     pub(super) user_id: Option<String>,
+    /// The account of the same user that was added first.
+    pub(super) duplicate_of: Option<Arc<str>>,
     /// What its last answer came over.
     pub(super) transport: Option<Transport>,
     /// Until when the WebSocket is known not to be there for it.
@@ -72,6 +74,7 @@ impl Entry {
             token_sealed: row.token_sealed.into(),
             fingerprint: row.fingerprint,
             user_id: row.user_id,
+            duplicate_of: None,
             transport: row.transport.as_deref().and_then(Transport::of_label),
             websocket_missing_until: row.websocket_missing_until,
             tier: row.tier,

@@ -32,6 +32,8 @@ pub(crate) struct AccountQuery {
     pub(crate) tags: Vec<String>,
     /// Why accounts rest or are invalid.
     pub(crate) reasons: Vec<String>,
+    /// Whether another account of the same user was added before.
+    pub(crate) duplicate: Option<bool>,
     /// Part of a label, tag or fingerprint.
     pub(crate) q: Option<String>,
     /// Member and whether descending; `id` completes the order.
@@ -345,6 +347,7 @@ fn matches(entry: &Entry, query: &AccountQuery, now: i64) -> bool {
         && (query.tags.is_empty() || query.tags.iter().any(|tag| entry.tags.contains(tag)))
         && (query.reasons.is_empty()
             || reasons(entry, now).any(|reason| query.reasons.iter().any(|wanted| wanted == reason)))
+        && query.duplicate.is_none_or(|wanted| wanted == entry.duplicate_of.is_some())
         && query.q.as_deref().is_none_or(|words| contains(entry, words))
 }
 

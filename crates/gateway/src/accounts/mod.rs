@@ -18,6 +18,7 @@ mod quota;
 mod ready;
 mod rest;
 mod transport;
+mod users;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -8,11 +8,24 @@ use crate::upstream::Transport;
 impl AccountPool {
     /// Keeps an account's id at the upstream, once the upstream has told it.
     pub(crate) fn learn_user_id(&self, account_id: &str, user_id: &str) {
+        let mut before = None;
         self.learn(account_id, |entry| {
-            let is_new = entry.user_id.as_deref() != Some(user_id);
-            entry.user_id = Some(user_id.to_owned());
-            is_new
+            before = entry.user_id.replace(user_id.to_owned());
+            before.as_deref() != Some(user_id)
         });
+        if before.as_deref() != Some(user_id) {
+            let mut state = self.state();
+            if let Some(index) = state.find(account_id) {
+                state.leave_user(index, before.as_deref());
+                state.join_user(index);
+            }
+        }
+    }
+
+    /// Whether it is known whose an account is.
+    pub(crate) fn knows_user_of(&self, account_id: &str) -> bool {
+        let state = self.state();
+        state.find(account_id).and_then(|index| state.entry(index)).is_some_and(|entry| entry.user_id.is_some())
     }
 
     /// Notes what a turn was answered over.

@@ -21,6 +21,8 @@ pub(crate) struct AccountView {
     pub(crate) tier: Option<String>,
     /// `owner`: a person has set it; `upstream`: its plan; `null` while it is not known.
     pub(crate) tier_source: Option<&'static str>,
+    /// The account of the same upstream user that was added first: both share one quota.
+    pub(crate) duplicate_of: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) enabled: bool,
     pub(crate) state: StateView,
@@ -84,6 +86,8 @@ pub(crate) struct Summary {
     pub(crate) states: BTreeMap<&'static str, u64>,
     pub(crate) tiers: BTreeMap<String, u64>,
     pub(crate) in_flight: u64,
+    /// Accounts of users that have another account here, which was added before.
+    pub(crate) duplicates: u64,
     /// Accounts by what their last answer came over.
     pub(crate) transports: BTreeMap<&'static str, u64>,
 }
@@ -121,6 +125,7 @@ impl AccountPool {
         for entry in state.entries() {
             summary.total += 1;
             summary.in_flight += u64::from(entry.in_flight);
+            summary.duplicates += u64::from(entry.duplicate_of.is_some());
             if let Some(transport) = entry.transport {
                 *summary.transports.entry(transport.label()).or_default() += 1;
             }
@@ -188,6 +193,7 @@ pub(super) fn view(entry: &Entry, now: i64) -> AccountView {
         fingerprint: entry.fingerprint.clone(),
         tier: entry.tier.clone(),
         tier_source: entry.tier.as_ref().map(|_| if entry.tier_by_owner { "owner" } else { "upstream" }),
+        duplicate_of: entry.duplicate_of.as_deref().map(str::to_owned),
         tags: entry.tags.clone(),
         enabled: entry.enabled,
         state: state_view(entry, now),

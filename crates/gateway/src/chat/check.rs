@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use protocol::model::Mode;
-use protocol::rest;
+use protocol::rest::{self, Account};
 use tokio::time::Instant;
 
 use super::settle::rest_lengths;
@@ -58,7 +58,7 @@ impl CheckPace {
 }
 
 impl ChatService {
-    /// Reads an account's quota in every mode, and its plan.
+    /// Reads an account's quota in every mode, its plan, and once whose it is.
     ///
     /// # Errors
     /// Says whose fault it was. A credential that the upstream does not know, or a blocked user, makes the account invalid; trouble
@@ -86,6 +86,16 @@ impl ChatService {
         match tier {
             Ok(tier) => shared.accounts.learn_tier(id, tier).await,
             Err(error) => self.judge_check(&credential, &settings, error)?,
+        }
+        if !shared.accounts.knows_user_of(id) {
+            match shared.upstream.call(&credential, rest::account(), &settings, rest::read_account).await {
+                Ok(Account::Known { user_id }) => shared.accounts.learn_user_id(id, &user_id),
+                Ok(Account::Refused(failure)) => {
+                    self.judge_check(&credential, &settings, CallError::Upstream(failure.into()))?
+                }
+                // Quota and plan were read: that this page is not there, or says nothing, is no failure of the account.
+                Err(error) => tracing::debug!(account = id, %error, "whose account it is could not be read"),
+            }
         }
         Ok(())
     }

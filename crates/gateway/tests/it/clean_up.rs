@@ -162,7 +162,10 @@ async fn a_scope_must_fit_what_the_job_works_on() {
     let kind = "conversations.delete";
     let view = rig.admin("GET", "/accounts", None).await.1["view"].clone();
     assert_eq!(refused(json!({ "kind": kind, "scope": { "view": view } })).await, "/scope/view");
-    assert_eq!(refused(json!({ "kind": kind, "scope": { "filter": { "state": "invalid" } } })).await, "/scope/filter/state");
+    assert_eq!(
+        refused(json!({ "kind": kind, "scope": { "filter": { "state": "invalid" } } })).await,
+        "/scope/filter/state"
+    );
     let tagged =
         run(&rig, json!({ "kind": "accounts.tag", "scope": { "filter": {} }, "options": { "add": ["x"] } })).await;
     let scope = json!({ "job": tagged["id"] });

@@ -231,3 +231,51 @@ async fn the_plan_of_what_was_imported_is_known() {
     rig.restart().await;
     assert_eq!(tier(&rig).await, "super");
 }
+
+#[tokio::test]
+async fn two_tokens_of_one_user_are_known_to_be_one_account() {
+    let mut rig = Rig::new(&["first", "second", "other"]).await;
+    rig.simulator.account("second").belong_to(&rig.simulator.account("first"));
+    for label in ["second", "first", "other"] {
+        assert_eq!(check(&rig, label).await.0, 200);
+    }
+    let id = |account: &Value| account["id"].clone();
+    let first = rig.account("first").await;
+    assert_eq!(rig.account("second").await["duplicate_of"], id(&first));
+    assert_eq!((&first["duplicate_of"], &rig.account("other").await["duplicate_of"]), (&Value::Null, &Value::Null));
+    let duplicates = async |rig: &Rig| rig.admin("GET", "/accounts?duplicate=true", None).await.1["total"].clone();
+    assert_eq!(duplicates(&rig).await, 1);
+    let (_, attention) = rig.admin("GET", "/attention", None).await;
+    assert!(attention.to_string().contains("accounts_duplicate"), "{attention}");
+    // Asked once: it does not change.
+    let asked = rig.simulator.report().count("session");
+    check(&rig, "first").await;
+    assert_eq!(rig.simulator.report().count("session"), asked);
+    rig.restart().await;
+    assert_eq!(duplicates(&rig).await, 1);
+    // Without the first, the second is the one.
+    rig.admin("DELETE", &format!("/accounts/{}", id(&first).as_str().unwrap()), None).await;
+    assert_eq!(duplicates(&rig).await, 0);
+    rig.admin("POST", &format!("/accounts/{}/actions/restore", id(&first).as_str().unwrap()), None).await;
+    assert_eq!(duplicates(&rig).await, 1);
+    assert_eq!(rig.admin("GET", "/accounts?duplicate=maybe", None).await.0, 422);
+}
+
+#[tokio::test]
+async fn a_page_of_accounts_with_all_that_is_known_is_small_on_the_wire() {
+    let rig = Rig::with_settings(&[], json!({ "quota_checks_per_second": 1_000 })).await;
+    let tokens: Vec<String> = (0..50).map(|number| format!("{}{number:06}", "d".repeat(60))).collect();
+    for token in &tokens {
+        rig.simulator.add_account(token);
+    }
+    let (_, preview) = rig.admin("POST", "/imports/preview", Some(json!({ "text": tokens.join("\n") }))).await;
+    let import = job(&rig, json!({ "kind": "accounts.import", "preview_id": preview["preview_id"] })).await;
+    ended(&rig, &import["result"]["check_job"]).await;
+    // Not unpacked on the way.
+    let http = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let request = http.get(rig.url("/admin/api/v1/accounts")).header("cookie", rig.sign_in().await);
+    let answer = request.header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let size = answer.bytes().await.unwrap().len();
+    assert!(size < 40_000, "{size} bytes");
+}

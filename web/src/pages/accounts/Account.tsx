@@ -35,6 +35,9 @@ export default function Account() {
 			</nav>
 			<Head title={account.data.label} note={<StatePill account={account.data} />}>
 				<CheckQuota id={id} />
+				<Link href={`/playground?account=${id}`} className="btn no-underline">
+					{t("accounts.try")}
+				</Link>
 				<button
 					type="button"
 					className="btn"

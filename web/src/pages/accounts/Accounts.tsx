@@ -17,7 +17,7 @@ import { AccountPanel } from "./AccountPanel";
 import { AddAccounts } from "./AddAccounts";
 import { clearCooldown, patchAccount, runJob, type Scope } from "./actions";
 import { DeletePanel } from "./DeletePanel";
-import { FILTERS, type Filter, useAccountList, useWindows } from "./list";
+import { FILTERS, type Filter, NO_FILTER, useAccountList, useWindows } from "./list";
 import { type Account, Fingerprint, LastUsed, Quotas, reasonWord, STATES, StatePill, stateWord } from "./state";
 import { TagPanel } from "./TagPanel";
 
@@ -34,7 +34,7 @@ export default function Accounts() {
 	const isAdding = path === "/accounts/new";
 	const open = query.get("open");
 	const total = first.data?.total ?? 0;
-	const isFiltered = Boolean(filter.state || filter.tier || filter.tag || filter.reason || filter.q);
+	const isFiltered = Boolean(filter.state || filter.tier || filter.tag || filter.reason || filter.duplicate || filter.q);
 	const running = useJobs().data?.items.filter((job) => job.state === "running" && job.kind.startsWith("accounts.")) ?? [];
 	const [dropped, setDropped] = useState<File[]>([]);
 	const [isOver, setOver] = useState(false);
@@ -42,8 +42,7 @@ export default function Accounts() {
 	useKeys({
 		a: () => navigate("/accounts/new"),
 		r: reload,
-		Escape: () =>
-			selection.count(total) ? selection.clear() : setQuery({ state: null, tier: null, tag: null, reason: null, q: null }),
+		Escape: () => (selection.count(total) ? selection.clear() : setQuery(NO_FILTER)),
 	});
 	const scope = selection.scope(first.data?.view);
 	const findDead = async () => {
@@ -84,11 +83,7 @@ export default function Accounts() {
 				{first.isPending ? (
 					<Skeleton rows={12} />
 				) : total === 0 && !first.isError ? (
-					<Nothing
-						filter={filter}
-						isFiltered={isFiltered}
-						clear={() => setQuery({ state: null, tier: null, tag: null, reason: null, q: null })}
-					/>
+					<Nothing filter={filter} isFiltered={isFiltered} clear={() => setQuery(NO_FILTER)} />
 				) : (
 					first.data && (
 						<Grid
@@ -258,10 +253,12 @@ function FilterBar({
 	const facets = useData({
 		queryKey: ["accounts", "facets", JSON.stringify(filter)],
 		queryFn: () =>
-			api.get("/admin/api/v1/accounts/facets", { params: { query: { ...filter, sort: undefined, field: "tier,tag,reason" } } }),
+			api.get("/admin/api/v1/accounts/facets", {
+				params: { query: { ...filter, sort: undefined, field: "tier,tag,reason" } as never },
+			}),
 		enabled: open,
 	});
-	const chips = (["tier", "tag", "reason"] as const).flatMap((name) =>
+	const chips = (["tier", "tag", "reason", "duplicate"] as const).flatMap((name) =>
 		filter[name] ? [[name, filter[name] as string] as const] : [],
 	);
 	const word = (field: string, value: string) =>
@@ -278,13 +275,19 @@ function FilterBar({
 			/>
 			{chips.map(([name, value]) => (
 				<button key={name} type="button" className="chip" aria-pressed="true" onClick={() => onChange({ [name]: null })}>
-					{t(`accounts.filter_${name}` as "accounts.filter_tier")}{" "}
-					<strong>
-						{value
-							.split(",")
-							.map((one) => word(name, one))
-							.join(", ")}
-					</strong>
+					{name === "duplicate" ? (
+						<strong>{t("accounts.duplicate")}</strong>
+					) : (
+						<>
+							{t(`accounts.filter_${name}` as "accounts.filter_tier")}{" "}
+							<strong>
+								{value
+									.split(",")
+									.map((one) => word(name, one))
+									.join(", ")}
+							</strong>
+						</>
+					)}
 					<Icon name="close" className="size-3" />
 					<span className="sr-only">{t("accounts.remove_filter")}</span>
 				</button>

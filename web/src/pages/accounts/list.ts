@@ -6,11 +6,22 @@ import { onAccountsChanged } from "../../api/live";
 
 export const WINDOW = 100;
 
-export type Filter = { state?: string; tier?: string; tag?: string; reason?: string; q?: string; sort?: string };
+export type Filter = {
+	state?: string;
+	tier?: string;
+	tag?: string;
+	reason?: string;
+	duplicate?: string;
+	q?: string;
+	sort?: string;
+};
 
-export const FILTERS = ["state", "tier", "tag", "reason", "q", "sort"] as const;
+export const FILTERS = ["state", "tier", "tag", "reason", "duplicate", "q", "sort"] as const;
 
 const load = (query: Record<string, unknown>) => api.get("/admin/api/v1/accounts", { params: { query } });
+
+/** The filter of nothing in particular. */
+export const NO_FILTER = { state: null, tier: null, tag: null, reason: null, duplicate: null, q: null };
 
 /** First window, order and counts; further windows by `useWindows`. */
 export function useAccountList(filter: Filter) {

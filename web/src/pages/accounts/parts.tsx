@@ -149,6 +149,16 @@ export function AccountFacts({ account }: { account: Account }) {
 					</span>,
 				],
 				[t("accounts.tier"), tierWord(account.tier)],
+				...(account.duplicate_of
+					? [
+							[
+								t("accounts.duplicate"),
+								<Link key="d" href={`/accounts/${account.duplicate_of}`}>
+									{t("accounts.duplicate_of")}
+								</Link>,
+							] as [string, React.ReactNode],
+						]
+					: []),
 				[t("accounts.tags"), account.tags.join(", ") || "–"],
 				[t("accounts.in_flight"), number(account.in_flight)],
 				[t("accounts.failures"), number(account.consecutive_failures)],

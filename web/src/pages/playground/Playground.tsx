@@ -147,6 +147,7 @@ export default function Playground() {
 					onChange={(event) => setAccount(event.target.value)}
 				>
 					<option value="">{t("playground.account_auto")}</option>
+					{account && !accounts.data?.items.some((one) => one.id === account) && <option value={account}>{account}</option>}
 					{accounts.data?.items.map((one) => (
 						<option key={one.id} value={one.id}>
 							{one.label}

@@ -358,6 +358,7 @@ pub(super) fn filter(parameters: &mut Parameters) -> AccountQuery {
         tiers: parameters.words("tier"),
         tags: parameters.words("tag"),
         reasons: parameters.words("reason"),
+        duplicate: parameters.choice("duplicate", &[("true", true), ("false", false)]),
         q: parameters.search(),
         ..AccountQuery::default()
     }

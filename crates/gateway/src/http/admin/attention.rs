@@ -27,7 +27,7 @@ pub(super) struct AttentionList {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
     /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
-    /// `records_dropped`, `upstream_drift`, `keys_expiring`.
+    /// `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
     code: &'static str,
     /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
     severity: &'static str,
@@ -88,6 +88,12 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
     if invalid > 0 {
         let message = format!("{invalid} accounts are invalid: their tokens have ended or their users are blocked.");
         add("accounts_invalid", "warning", invalid, message, json!({}), Some("/accounts?state=invalid"));
+    }
+    if accounts.duplicates > 0 {
+        let count = accounts.duplicates;
+        let message =
+            format!("{count} accounts belong to users of whom another account was added before: they share its quota.");
+        add("accounts_duplicate", "info", count, message, json!({}), Some("/accounts?duplicate=true"));
     }
     let dropped = state.writer.dropped();
     if dropped > 0 {

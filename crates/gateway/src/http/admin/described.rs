@@ -233,6 +233,8 @@ pub(super) struct AccountFilterParameters {
     tag: Option<String>,
     /// Why accounts rest or are invalid, such as `rate_limited_no_quota`, `credential_dead`.
     reason: Option<String>,
+    /// Whether another account of the same upstream user was added before.
+    duplicate: Option<bool>,
     /// Part of a label, tag or fingerprint.
     q: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
@@ -120,7 +120,8 @@ pub(super) fn export(state: AdminState, query: PageQuery, format: Format) -> Res
             }
         }
     });
-    let mut response = Body::from_stream(rows).into_response();
+    // Whoever compresses it may ask once more after its end.
+    let mut response = Body::from_stream(rows.fuse()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(format.file()));

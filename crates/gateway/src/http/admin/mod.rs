@@ -46,6 +46,8 @@ mod tokens;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{any, get};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -180,5 +182,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(from_fn(error::finish))
+        // Event streams are left as they are.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .with_state(state)
 }
