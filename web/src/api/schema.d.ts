@@ -1286,6 +1286,17 @@ export interface components {
             /** @description `system`, `developer`, `user`, `assistant` or `tool`. */
             role: string;
         };
+        /** @description Why an account could not be read. */
+        CheckProblem: {
+            /** @description Whose fault it is: `credential_dead`, `user_blocked`, `rate_limited`, `exit_challenge`, … */
+            code: string;
+            message: string;
+            /**
+             * Format: int32
+             * @description What the upstream answered.
+             */
+            upstream_status?: number | null;
+        };
         /** @description What makes its sender the admin. */
         ClaimRequest: {
             /** @description As the first start printed it. */
@@ -1794,6 +1805,16 @@ export interface components {
             /** @description `loopback`: only this machine reaches it; `private`: only its network does. */
             warnings: string[];
         };
+        /** @description A reason, for programs and for people. */
+        MatchReason: {
+            /**
+             * @description `no_history`, `expired`, `too_short`, `ambiguous`, `too_common`, `differs`, `unknown`, `conversation_not_found`,
+             *     `response_not_found`.
+             */
+            code: string;
+            message: string;
+            params: unknown;
+        };
         /** @description A list of messages as a client would send it. */
         MatchRequest: {
             /** @description What the client sends in a chat header of its own. */
@@ -1819,7 +1840,7 @@ export interface components {
             recognised: string;
             /** @description The turn that it would go on from. */
             turn_id?: string | null;
-            why_not?: components["schemas"]["Reason"] | null;
+            why_not?: components["schemas"]["MatchReason"] | null;
         };
         /** @description One model. */
         ModelBody: {
@@ -1992,6 +2013,11 @@ export interface components {
             /** @description `loopback`: only this machine reaches it; `plain_http`: keys would travel readable. */
             warnings: string[];
         };
+        /** @description What came of a check. That the upstream refuses an account is an answer, not a failure of the call. */
+        QuotaCheck: {
+            account: components["schemas"]["AccountView"];
+            failure?: components["schemas"]["CheckProblem"] | null;
+        };
         /** @description What is known of a mode's quota. */
         QuotaView: {
             measured_at: string;
@@ -2005,15 +2031,12 @@ export interface components {
             /** Format: int64 */
             window_s?: number | null;
         };
-        /** @description A reason, for programs and for people. */
+        /** @description A reason code with its figures. */
         Reason: {
-            /**
-             * @description `no_history`, `expired`, `too_short`, `ambiguous`, `too_common`, `differs`, `unknown`, `conversation_not_found`,
-             *     `response_not_found`.
-             */
             code: string;
-            message: string;
-            params: unknown;
+            params: {
+                [key: string]: number;
+            };
         };
         /** @description A page of the request log. */
         RequestPage: {
@@ -2995,29 +3018,19 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The account with what was read. */
+            /** @description The account as it is now, and why it could not be read if it could not. */
             200: {
                 headers: {
-                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AccountView"];
+                    "application/json": components["schemas"]["QuotaCheck"];
                 };
             };
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             429: components["responses"]["RateLimited"];
-            /** @description The upstream refused; `context` has its `status` and what the refusal means (`cause`). */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AdminErrorBody"];
-                };
-            };
         };
     };
     accounts_clear_cooldown: {

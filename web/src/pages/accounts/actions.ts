@@ -1,6 +1,6 @@
 // What is done to accounts: to one at once, to many by a job.
 import { api, type Schema } from "../../api/client";
-import { t } from "../../i18n";
+import { t, tCode } from "../../i18n";
 import { toast, toastError } from "../../ui/toasts";
 
 /** Which accounts are meant. */
@@ -61,12 +61,17 @@ export async function patchAccount(id: string, change: Record<string, unknown>) 
 	}
 }
 
-/** Reads an account's quota now; says what came of it. */
+/** Reads an account's quota now and says what came of it; gives the account when it could be read. */
 export async function checkQuota(id: string) {
 	try {
-		const account = await api.post("/admin/api/v1/accounts/{id}/actions/check_quota", { params: { path: { id } } });
-		toast(t("accounts.checked"));
-		return account;
+		const checked = await api.post("/admin/api/v1/accounts/{id}/actions/check_quota", { params: { path: { id } } });
+		const { failure } = checked;
+		toast(
+			failure
+				? t("accounts.check_failed", { why: tCode(`requests.verdict_${failure.code}`, failure.message) })
+				: t("accounts.checked"),
+		);
+		return failure ? undefined : checked.account;
 	} catch (error) {
 		toastError(error);
 	}

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::body::Members;
@@ -282,6 +284,24 @@ pub(super) async fn clear_cooldown(
     Ok(answer(account))
 }
 
+/// What came of a check. That the upstream refuses an account is an answer, not a failure of the call.
+#[derive(Serialize, ToSchema)]
+pub(super) struct QuotaCheck {
+    account: AccountView,
+    /// `null`: quota and plan were read.
+    failure: Option<CheckProblem>,
+}
+
+/// Why an account could not be read.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CheckProblem {
+    /// Whose fault it is: `credential_dead`, `user_blocked`, `rate_limited`, `exit_challenge`, …
+    code: String,
+    message: String,
+    /// What the upstream answered.
+    upstream_status: Option<u16>,
+}
+
 /// `POST /accounts/{id}/actions/check_quota`: reads its quota and its plan now, in whatever state it is.
 #[utoipa::path(
     post,
@@ -292,15 +312,14 @@ pub(super) async fn clear_cooldown(
         ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
     ),
     responses(
-        (status = 200, description = "The account with what was read.", body = AccountView, headers(("ETag" = String))),
-        (status = 502, description = "The upstream refused; `context` has its `status` and what the refusal means (`cause`).", body = AdminErrorBody),
+        (status = 200, description = "The account as it is now, and why it could not be read if it could not.", body = QuotaCheck),
     ),
 )]
 pub(super) async fn check_quota(
     State(state): State<AdminState>,
     caller: Caller,
     id: ResourceId,
-) -> Result<Response, AdminError> {
+) -> Result<Json<QuotaCheck>, AdminError> {
     let id = id.of_kind("acc_")?;
     let gone = || AdminError::not_found("there is no such account");
     let before = state.accounts.get(&id).ok_or_else(gone)?;
@@ -309,12 +328,12 @@ pub(super) async fn check_quota(
     let account = state.accounts.get(&id).ok_or_else(gone)?;
     state.note(&caller, Change::new("account.check_quota", &id).between(&before, &account)).await;
     publish(&state, &account);
-    match checked {
-        Ok(()) => Ok(answer(account)),
-        Err(failure) => Err(AdminError::new(StatusCode::BAD_GATEWAY, "upstream_error", failure.message)
-            .with_context("cause", json!(failure.code))
-            .with_context("status", json!(failure.status))),
-    }
+    let failure = checked.err().map(|failure| CheckProblem {
+        code: failure.code,
+        message: failure.message,
+        upstream_status: failure.status,
+    });
+    Ok(Json(QuotaCheck { account, failure }))
 }
 
 /// Tells the consoles how an account is now.

@@ -35,14 +35,14 @@ pub(super) struct MatchView {
     /// That holds this turn.
     account: Option<NamedAccount>,
     /// Why no turn is recognised.
-    why_not: Option<Reason>,
+    why_not: Option<MatchReason>,
     /// The conversation that is most like it, and what differs first.
     alike: Option<AlikeView>,
 }
 
 /// A reason, for programs and for people.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Reason {
+pub(super) struct MatchReason {
     /// `no_history`, `expired`, `too_short`, `ambiguous`, `too_common`, `differs`, `unknown`, `conversation_not_found`,
     /// `response_not_found`.
     code: &'static str,
@@ -131,7 +131,7 @@ fn refused(error: &PlanError) -> MatchView {
         conversation_id: None,
         turn_id: None,
         account: None,
-        why_not: Some(Reason { code, params: json!({}), message: error.to_string() }),
+        why_not: Some(MatchReason { code, params: json!({}), message: error.to_string() }),
         alike: None,
     }
 }
@@ -159,7 +159,7 @@ fn view(state: &AdminState, probe: &Probe, history: &History, roles: &Roles) -> 
     }
 }
 
-fn reason(why_not: WhyNot) -> Reason {
+fn reason(why_not: WhyNot) -> MatchReason {
     let (code, params, message) = match why_not {
         WhyNot::NoHistory => (
             "no_history",
@@ -177,7 +177,7 @@ fn reason(why_not: WhyNot) -> Reason {
         WhyNot::Differs => ("differs", json!({}), "a conversation is like it, up to a difference".to_owned()),
         WhyNot::Unknown => ("unknown", json!({}), "nothing of it is known under this key".to_owned()),
     };
-    Reason { code, params, message }
+    MatchReason { code, params, message }
 }
 
 fn alike_view(alike: &Alike, roles: &Roles) -> AlikeView {
