@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { access } from "./axe.mjs";
 import { budgets } from "./budgets.mjs";
+import { colours } from "./colours.mjs";
 import { crowd } from "./crowd.mjs";
 import { byKeyboard } from "./keyboard.mjs";
 import { outage } from "./outage.mjs";
@@ -57,7 +58,7 @@ async function parts(taste, ...list) {
 
 try {
 	if (wanted("budgets")) await check("budgets of scripts and styles", () => budgets(join(import.meta.dirname, "../dist/assets")));
-	await parts({ language: "zh-CN", theme: "light" }, walk, truth, outage, access, crowd);
+	await parts({ language: "zh-CN", theme: "light" }, walk, truth, outage, colours, access, crowd);
 	await parts({ language: "en", theme: "dark" }, walk, truth);
 	await parts({ language: "en", theme: "light" }, byKeyboard);
 } finally {

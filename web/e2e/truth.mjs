@@ -57,6 +57,14 @@ export async function truth(browser, world) {
 		const trail = (await api("GET", "/audit?limit=20")).items;
 		const entry = trail.find((one) => one.action === "account.clear_cooldown");
 		assert.deepEqual([entry?.subject, entry?.actor], [account.id, "admin"]);
+		await page.goto(`${base}/admin/accounts/${account.id}?tab=history`);
+		await page.getByRole("row").filter({ hasText: "account.clear_cooldown" }).filter({ hasText: "admin" }).first().waitFor();
+		await page.getByRole("tab", { name: t("shell.conversations") }).click();
+		await page
+			.locator("main")
+			.getByRole("link", { name: /^conv-/ })
+			.first()
+			.waitFor();
 	});
 	await check("dead accounts are found, shown, deleted and had back", async () => {
 		await world.simulate("/accounts", { sso: tokens[2], credential: "unknown" });

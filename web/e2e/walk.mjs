@@ -190,13 +190,18 @@ export async function walk(browser, world) {
 	});
 
 	await check("looking changes nothing", async () => {
-		const audit = async () => (await (await context.request.get(`${base}/admin/api/v1/audit?limit=1`)).json()).items[0].id;
-		const before = await audit();
-		for (const path of PAGES) {
-			await page.goto(`${base}/admin${path}`);
-			await page.getByRole("heading", { level: 1 }).waitFor();
+		// What accounts and keys were last used for is written down with the end, not in the middle of this.
+		await world.stop("SIGTERM");
+		await world.start();
+		const before = world.rows();
+		const rounds = world.language === "en" ? 1 : 10;
+		for (let round = 0; round < rounds; round++) {
+			for (const path of PAGES) {
+				await page.goto(`${base}/admin${path}`);
+				await page.getByRole("heading", { level: 1 }).waitFor();
+			}
 		}
-		assert.equal(await audit(), before);
+		assert.deepEqual(world.rows(), before);
 	});
 
 	await check("what is not a file of the console is not read as one", async () => {
@@ -215,6 +220,13 @@ export async function walk(browser, world) {
 		);
 		for (const secret of [...world.tokens.map((token) => `"${token}"`), world.key, "correct horse battery"]) {
 			assert.ok(!stored.includes(secret), "a secret is in the page or in storage");
+			assert.ok(
+				!world
+					.log()
+					.replace(/claim#\S+/, "")
+					.includes(secret.replaceAll('"', "")),
+				"a secret is in the log",
+			);
 			for (const [url, body] of bodies) assert.ok(!body.includes(secret) && !url.includes(secret), `${url} holds a secret`);
 		}
 	});

@@ -1,6 +1,6 @@
 // A gateway with an empty data directory and a simulated upstream of its own.
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,15 @@ function freePort() {
 		});
 	});
 }
+
+/** A fingerprint of every table but that of the sessions, which says when they were last used. */
+const FINGERPRINT = `
+import hashlib, json, sqlite3, sys
+db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+tables = [name for name, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+rows = lambda table: sorted(map(repr, db.execute(f'SELECT * FROM "{table}"')))
+print(json.dumps({table: hashlib.sha256("".join(rows(table)).encode()).hexdigest() for table in sorted(tables) if "session" not in table}))
+`;
 
 /** Asks until it answers, at most ten seconds. */
 async function answered(what, ask) {
@@ -75,6 +84,12 @@ export async function makeWorld({ language = "zh-CN", theme = "light", accounts 
 		start,
 		stop,
 		tokens: Array.from({ length: accounts }, (_, index) => `e2e-account-${index}`),
+		rows: () => {
+			const read = spawnSync("python3", ["-c", FINGERPRINT, world.database], { encoding: "utf8" });
+			if (read.status !== 0) throw new Error(read.stderr);
+			return JSON.parse(read.stdout);
+		},
+		log: () => printed + readFileSync(join(directory, "data/logs/grok2api.log"), "utf8"),
 		claimCode: () => /claim#(\S+)/.exec(printed)?.[1],
 		restart: async () => {
 			await stop("SIGKILL");

@@ -187,3 +187,26 @@ export function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
 		</dl>
 	);
 }
+
+/** A box to tick, with its words. */
+export function Check({
+	checked,
+	onChange,
+	children,
+}: {
+	checked: boolean;
+	onChange: (checked: boolean) => void;
+	children: ReactNode;
+}) {
+	return (
+		<label className="mb-3 flex items-center gap-2">
+			<input
+				type="checkbox"
+				className="size-4 accent-accent"
+				checked={checked}
+				onChange={(event) => onChange(event.target.checked)}
+			/>
+			{children}
+		</label>
+	);
+}

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use grok2api_simulator::{CredentialState, Reply as Scripted};
+use grok2api_simulator::CredentialState;
 use serde_json::{Value, json};
 
 use crate::harness::Rig;
-use crate::images_out::{get, image_link};
+use crate::images_admin::rig_with_images;
+use crate::images_out::get;
 
 async fn ended(rig: &Rig, job: &Value) -> Value {
     let (status, job) = rig.admin("GET", &format!("/jobs/{}?wait=60", job["id"].as_str().unwrap()), None).await;
@@ -131,13 +132,7 @@ async fn conversations_are_deleted_by_filter_here_and_at_the_upstream() {
 
 #[tokio::test]
 async fn images_are_deleted_by_filter() {
-    let rig = Rig::new(&["anna"]).await;
-    let mut links = Vec::new();
-    for _ in 0..3 {
-        rig.advance(10);
-        rig.simulator.account("anna").push(Scripted::image());
-        links.push(image_link(&rig, false).await.1);
-    }
+    let (rig, links) = rig_with_images().await;
     let (_, list) = rig.admin("GET", "/images", None).await;
     let newest = list["items"][0]["created_at"].clone();
     let body = json!({ "kind": "images.delete", "scope": { "filter": { "until": newest } } });

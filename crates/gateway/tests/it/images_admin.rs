@@ -8,7 +8,7 @@ use crate::images_out::{get, image_link};
 use crate::web_server::{WebServer, page, redirect};
 
 /// Three images, ten seconds apart; the last one under another key's name is not needed.
-async fn rig_with_images() -> (Rig, Vec<String>) {
+pub(crate) async fn rig_with_images() -> (Rig, Vec<String>) {
     let rig = Rig::new(&["anna"]).await;
     let mut links = Vec::new();
     for _ in 0..3 {

@@ -6,14 +6,16 @@ import { watch } from "../../api/events";
 import { t } from "../../i18n";
 import { Failed, Field, Head, Skeleton, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
+import { ConversationTable, useConversations } from "../conversations/ConversationTable";
 import { RequestTable } from "../requests/RequestTable";
+import { AuditTable } from "../system/AuditTable";
 import { useAccount } from "./AccountPanel";
 import { patchAccount } from "./actions";
 import { DeletePanel } from "./DeletePanel";
 import { AccountFacts, CheckQuota, QuotaTable, StateExplained } from "./parts";
 import { type Account as AccountView, Fingerprint, StatePill } from "./state";
 
-type Tab = "quota" | "requests" | "settings";
+type Tab = "quota" | "requests" | "conversations" | "history" | "settings";
 
 export default function Account() {
 	const { id } = useParams<{ id: string }>();
@@ -54,6 +56,8 @@ export default function Account() {
 				tabs={[
 					["quota", t("accounts.tab_quota")],
 					["requests", t("shell.requests")],
+					["conversations", t("shell.conversations")],
+					["history", t("accounts.tab_history")],
 					["settings", t("shell.settings")],
 				]}
 				value={tab}
@@ -75,10 +79,16 @@ export default function Account() {
 				</div>
 			)}
 			{tab === "requests" && <RequestTable filter={{ account: id }} />}
+			{tab === "conversations" && <Conversations id={id} />}
+			{tab === "history" && <AuditTable subject={id} />}
 			{tab === "settings" && <Settings account={account.data} />}
 			{deleting && <DeletePanel scope={{ ids: [id] }} onClose={() => setDeleting(false)} onDone={() => navigate("/accounts")} />}
 		</>
 	);
+}
+
+function Conversations({ id }: { id: string }) {
+	return <ConversationTable list={useConversations({ account: id })} />;
 }
 
 function Settings({ account }: { account: AccountView }) {

@@ -5,7 +5,7 @@ import { useLocation } from "wouter";
 import { api, type Schema } from "../../api/client";
 import { number, t, tCode } from "../../i18n";
 import { Panel } from "../../ui/Panel";
-import { Field } from "../../ui/parts";
+import { Check, Field } from "../../ui/parts";
 import { sentenceOf, toast } from "../../ui/toasts";
 import { startJob } from "./actions";
 
@@ -171,24 +171,12 @@ export function AddForm({ files, onDone }: { files?: File[]; onDone?: (job: Sche
 					{(props) => <input {...props} className="input" value={tags} onChange={(event) => setTags(event.target.value)} />}
 				</Field>
 			</div>
-			<label className="mb-2 flex items-center gap-2">
-				<input
-					type="checkbox"
-					className="size-4 accent-accent"
-					checked={enabled}
-					onChange={(event) => setEnabled(event.target.checked)}
-				/>
+			<Check checked={enabled} onChange={setEnabled}>
 				{t("accounts.enabled_at_once")}
-			</label>
-			<label className="mb-4 flex items-center gap-2">
-				<input
-					type="checkbox"
-					className="size-4 accent-accent"
-					checked={check}
-					onChange={(event) => setCheck(event.target.checked)}
-				/>
+			</Check>
+			<Check checked={check} onChange={setCheck}>
 				{t("accounts.check_after_import")}
-			</label>
+			</Check>
 			{start.isError && <p className="mb-2 text-bad">{sentenceOf(start.error)}</p>}
 			<button type="submit" className="btn btn-primary" disabled={!counts?.new || start.isPending}>
 				{counts?.new ? t("accounts.import_n", { n: counts.new }) : t("accounts.import")}

@@ -11,6 +11,7 @@ import { bytes, Empty, Facts, Failed, Field, Head, Skeleton, Tabs } from "../../
 import { useQuery } from "../../ui/query";
 import { Ago, length } from "../../ui/Time";
 import { sentenceOf, toast, toastError } from "../../ui/toasts";
+import { AuditTable } from "./AuditTable";
 
 type Tab = "health" | "drift" | "audit" | "sessions" | "tokens";
 
@@ -34,7 +35,7 @@ export default function System() {
 			/>
 			{tab === "health" && <Health />}
 			{tab === "drift" && <Drift />}
-			{tab === "audit" && <Audit />}
+			{tab === "audit" && <AuditTable />}
 			{tab === "sessions" && <Sessions />}
 			{tab === "tokens" && <Tokens />}
 		</>
@@ -129,71 +130,6 @@ function Drift() {
 			<button type="button" className="btn" onClick={() => clear.mutate()}>
 				{t("system.forget_drift")}
 			</button>
-		</>
-	);
-}
-
-function Audit() {
-	const [before, setBefore] = useState<string[]>([]);
-	const trail = useData({
-		queryKey: ["audit", before.at(-1) ?? ""],
-		queryFn: () =>
-			api.get("/admin/api/v1/audit", { params: { query: { limit: 50, ...(before.length ? { before: before.at(-1) } : {}) } } }),
-	});
-	if (trail.isPending) return <Skeleton />;
-	if (trail.isError) return <Failed error={trail.error} retry={() => trail.refetch()} />;
-	const text = (value: unknown) => (value === null || value === undefined ? "" : JSON.stringify(value));
-	return (
-		<>
-			<div className="box mb-3 overflow-x-auto">
-				<table className="w-full min-w-[720px]">
-					<thead>
-						<tr className="border-b border-line bg-bg text-left text-xs text-ink-2">
-							<th className="h-8 px-3 font-semibold">{t("requests.time")}</th>
-							<th className="px-3 font-semibold">{t("system.who")}</th>
-							<th className="px-3 font-semibold">{t("system.what")}</th>
-							<th className="px-3 font-semibold">{t("system.subject")}</th>
-							<th className="px-3 font-semibold">{t("system.change")}</th>
-						</tr>
-					</thead>
-					<tbody>
-						{trail.data.items.map((entry) => (
-							<tr key={entry.id} className="border-b border-line align-top last:border-0">
-								<td className="px-3 py-1.5 whitespace-nowrap">
-									<Ago at={entry.at} />
-								</td>
-								<td className="px-3 py-1.5 whitespace-nowrap">
-									{entry.actor} <span className="text-ink-3">{entry.address}</span>
-								</td>
-								<td className="px-3 py-1.5 font-mono text-xs">{entry.action}</td>
-								<td className="id max-w-40 truncate px-3 py-1.5" title={entry.subject ?? ""}>
-									{entry.subject}
-								</td>
-								<td className="max-w-md px-3 py-1.5 font-mono text-xs break-all text-ink-2">
-									<details>
-										<summary className="truncate">
-											{text(entry.after).slice(0, 60) || text(entry.before).slice(0, 60) || "–"}
-										</summary>
-										{text(entry.before)} → {text(entry.after)}
-									</details>
-								</td>
-							</tr>
-						))}
-					</tbody>
-				</table>
-			</div>
-			<div className="flex gap-2">
-				{before.length > 0 && (
-					<button type="button" className="btn" onClick={() => setBefore(before.slice(0, -1))}>
-						{t("system.newer")}
-					</button>
-				)}
-				{trail.data.next && (
-					<button type="button" className="btn" onClick={() => setBefore([...before, trail.data.next as string])}>
-						{t("system.older")}
-					</button>
-				)}
-			</div>
 		</>
 	);
 }
