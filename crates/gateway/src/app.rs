@@ -153,6 +153,7 @@ impl Gateway {
             store: store.clone(),
             accounts: accounts.clone(),
             chat: chat.clone(),
+            recorder: api.recorder.clone(),
             conversations: conversations.clone(),
             images: images.clone(),
             settings: settings.clone(),

@@ -1649,13 +1649,13 @@ export interface components {
             /** @description Only count. */
             dry_run?: boolean;
             /**
-             * @description `accounts.import`, `accounts.check_quota`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
+             * @description `accounts.import`, `accounts.check_quota`, `accounts.test`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
              *     `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
              */
             kind: string;
             /**
              * @description By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
-             *     `add`, `remove`; `accounts.delete`: `purge`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
+             *     `add`, `remove`; `accounts.delete`: `purge`; `accounts.test`: `model`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
              *     `conversations.delete`: `upstream` (also there).
              */
             options: Record<string, never>;

@@ -175,6 +175,14 @@ export function duration(ms: number | null | undefined): string {
 	return `${number(ms / 1_000, { maximumFractionDigits: ms < 10_000 ? 1 : 0 })} s`;
 }
 
+/** Times to the first token are counted in steps of which the first is this long: below it no figure is known. */
+const FIRST_STEP_MS = 200;
+
+/** A percentile of times to the first token. */
+export function firstToken(ms: number | null | undefined): string {
+	return typeof ms === "number" && ms < FIRST_STEP_MS ? `< ${duration(FIRST_STEP_MS)}` : duration(ms);
+}
+
 export function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
 	return (
 		<dl className="grid grid-cols-[minmax(96px,auto)_minmax(0,1fr)] gap-x-4 gap-y-1">

@@ -45,7 +45,7 @@ pub(super) struct CheckPace {
 
 impl CheckPace {
     /// Waits for one's turn: so many begin per second.
-    async fn turn(&self, per_second: u64) {
+    pub(super) async fn turn(&self, per_second: u64) {
         let step = Duration::from_secs(1) / u32::try_from(per_second.max(1)).unwrap_or(1);
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);

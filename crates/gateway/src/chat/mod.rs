@@ -15,6 +15,7 @@ mod pictures;
 mod settle;
 mod start;
 mod stream;
+mod trial;
 mod upload;
 
 use std::sync::Arc;

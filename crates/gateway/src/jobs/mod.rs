@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{AccountError, AccountPool};
+use crate::audit::Recorder;
 use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::conversations::Conversations;
@@ -89,6 +90,7 @@ pub(crate) struct JobRooms {
     pub(crate) store: Store,
     pub(crate) accounts: AccountPool,
     pub(crate) chat: ChatService,
+    pub(crate) recorder: Recorder,
     pub(crate) conversations: Conversations,
     pub(crate) images: Images,
     pub(crate) settings: SettingsHandle,

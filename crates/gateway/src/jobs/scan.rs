@@ -15,6 +15,27 @@ const REFUSED_IN_A_ROW: usize = 3;
 /// Reads quota and plan. Gives why the rest should wait for a person, if it should.
 pub(super) async fn check_quota(rooms: &JobRooms, items: &mut [JobItemRow]) -> Option<String> {
     let answers = join_all(items.iter().map(|item| ask(rooms, &item.subject))).await;
+    write(rooms, items, answers)
+}
+
+/// Has each account answer a line of chat; how long a thing took is the time to the first word.
+pub(super) async fn test(rooms: &JobRooms, items: &mut [JobItemRow], model: &str) -> Option<String> {
+    let answers = items.iter().map(|item| async {
+        let began = Instant::now();
+        match rooms.chat.try_account(&item.subject, model, &rooms.recorder).await {
+            Ok(first) => (Ok(()), first),
+            Err(failure) => (Err(failure), began.elapsed()),
+        }
+    });
+    let answers = join_all(answers).await;
+    write(rooms, items, answers)
+}
+
+fn write(
+    rooms: &JobRooms,
+    items: &mut [JobItemRow],
+    answers: Vec<(Result<(), CheckFailure>, Duration)>,
+) -> Option<String> {
     if let Some(refusal) = refusal(&answers) {
         return Some(refusal);
     }

@@ -26,9 +26,10 @@ const MOST_CALLS: usize = 8;
 pub(super) const PAYLOAD_CONTEXT: &str = "job-item";
 
 /// The kinds of jobs, by their names.
-pub(crate) const KINDS: [&str; 10] = [
+pub(crate) const KINDS: [&str; 11] = [
     "accounts.import",
     "accounts.check_quota",
+    "accounts.test",
     "accounts.cleanup_scan",
     "accounts.set",
     "accounts.tag",
@@ -47,6 +48,8 @@ pub(crate) enum Work {
     Import(ImportOptions),
     #[serde(rename = "accounts.check_quota")]
     CheckQuota(NoOptions),
+    #[serde(rename = "accounts.test")]
+    Test(TestOptions),
     #[serde(rename = "accounts.cleanup_scan")]
     CleanupScan(ScanOptions),
     #[serde(rename = "accounts.set")]
@@ -107,6 +110,19 @@ pub(crate) struct TagOptions {
 pub(crate) struct DeleteOptions {
     /// For good, without a week in the bin.
     pub(crate) purge: bool,
+}
+
+/// What accounts are asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TestOptions {
+    pub(crate) model: String,
+}
+
+impl Default for TestOptions {
+    fn default() -> Self {
+        Self { model: "grok-4.2".to_owned() }
+    }
 }
 
 /// How dead accounts are looked for.
@@ -189,7 +205,7 @@ impl Work {
     pub(super) fn batch_size(&self, rooms: &JobRooms) -> usize {
         match self {
             // About two seconds of work, so that a job stops soon when it is told to.
-            Self::CheckQuota(_) | Self::CleanupScan(ScanOptions { check: true }) => {
+            Self::CheckQuota(_) | Self::Test(_) | Self::CleanupScan(ScanOptions { check: true }) => {
                 let per_second = rooms.settings.current().quota_checks_per_second;
                 usize::try_from(per_second.saturating_mul(2)).unwrap_or(MOST_CHECKS).clamp(1, MOST_CHECKS)
             }
@@ -212,6 +228,9 @@ impl Work {
             return Some("tags must be at most 20 texts of 1 to 64 characters without commas".to_owned());
         }
         match self {
+            Self::Test(TestOptions { model }) if model.trim().is_empty() || model.len() > 100 => {
+                Some("model must be the name of a model".to_owned())
+            }
             Self::Set(SetOptions { enabled: None, tier: None }) => Some("must set enabled or tier".to_owned()),
             Self::Tag(options) if options.add.is_empty() && options.remove.is_empty() => {
                 Some("must name tags to add or to remove".to_owned())
@@ -235,6 +254,7 @@ impl Work {
         let results: Vec<ItemResult> = match self {
             Self::Import(_) => import(rooms, items).await?,
             Self::CheckQuota(_) => return Ok(scan::check_quota(rooms, items).await),
+            Self::Test(options) => return Ok(scan::test(rooms, items, &options.model).await),
             Self::CleanupScan(options) => return Ok(scan::find_dead(rooms, items, options.check).await),
             Self::DeleteConversations(options) => delete_conversations(rooms, items, options.upstream).await?,
             Self::DeleteImages(_) => delete_images(rooms, &ids).await?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grok2api_simulator::CredentialState;
+use grok2api_simulator::{CredentialState, Reply as Scripted};
 use serde_json::{Value, json};
 
 use crate::harness::Rig;
@@ -166,4 +166,34 @@ async fn a_scope_must_fit_what_the_job_works_on() {
     let scope = json!({ "job": tagged["id"] });
     assert_eq!(refused(json!({ "kind": kind, "scope": scope, "dry_run": true })).await, "/scope/job");
     assert_eq!(refused(json!({ "kind": "images.delete", "options": { "purge": true } })).await, "/options");
+}
+
+#[tokio::test]
+async fn accounts_are_tested_by_a_line_of_chat_that_leaves_nothing() {
+    let labels = ["answers", "limited", "off"];
+    let rig = Rig::new(&labels).await;
+    rig.simulator.account("limited").push(Scripted::named("rate-limited").unwrap());
+    let off = rig.account("off").await["id"].clone();
+    rig.admin("PATCH", &format!("/accounts/{}", text(&off)), Some(json!({ "enabled": false }))).await;
+    let job = run(&rig, json!({ "kind": "accounts.test", "scope": { "filter": {} } })).await;
+    let found = results(&rig, &job).await;
+    let mut outcomes = Vec::new();
+    for label in labels {
+        let (outcome, code) = &found[rig.account(label).await["id"].as_str().unwrap()];
+        outcomes.push((label, outcome.clone(), code.clone()));
+    }
+    let expected = [
+        ("answers", "succeeded", Value::Null),
+        ("limited", "failed", json!("rate_limited")),
+        ("off", "failed", json!("disabled")),
+    ];
+    assert_eq!(outcomes, expected.map(|(label, outcome, code)| (label, outcome.to_owned(), code)));
+    assert_eq!(rig.simulator.account("answers").conversations(), Vec::<String>::new(), "nothing stays at the upstream");
+    assert_eq!(rig.admin("GET", "/conversations", None).await.1["total"], 0);
+    // They are in the request log, like every chat.
+    let (_, log) = rig.admin("GET", "/requests", None).await;
+    assert!(log["items"].as_array().unwrap().len() >= 2, "{log}");
+    let wrong = json!({ "kind": "accounts.test", "scope": { "filter": {} }, "options": { "model": " " } });
+    assert_eq!(rig.admin("POST", "/jobs", Some(wrong)).await.0, 422);
+    rig.no_violations();
 }

@@ -123,6 +123,9 @@ export default function Accounts() {
 					<button type="button" className="btn" onClick={() => bulk("accounts.check_quota")}>
 						{t("accounts.check_quota")}
 					</button>
+					<button type="button" className="btn" onClick={() => bulk("accounts.test")}>
+						{t("accounts.test")}
+					</button>
 					<button type="button" className="btn" onClick={() => bulk("accounts.clear_cooldown")}>
 						{t("accounts.clear_cooldown")}
 					</button>

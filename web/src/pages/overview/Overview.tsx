@@ -6,7 +6,7 @@ import { useAttention, useNow, useSummary } from "../../api/queries";
 import { target } from "../../app/targets";
 import { number, t, tCode } from "../../i18n";
 import { Icon } from "../../ui/icons";
-import { Bar, duration, Failed, Head, Skeleton } from "../../ui/parts";
+import { Bar, duration, Failed, firstToken, Head, Skeleton } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
 import { clock, length } from "../../ui/Time";
 import { STATES, stateWord } from "../accounts/state";
@@ -107,7 +107,7 @@ function Strip() {
 				t("overview.first_token"),
 				now.data.first_token_p50_ms === null
 					? "–"
-					: `${duration(now.data.first_token_p50_ms)} / ${duration(now.data.first_token_p95_ms)}`,
+					: `${firstToken(now.data.first_token_p50_ms)} / ${firstToken(now.data.first_token_p95_ms)}`,
 				minutes.first_token_p95_ms,
 				"/stats",
 			)}

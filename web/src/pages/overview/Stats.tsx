@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { api } from "../../api/client";
 import { number, t, tCode } from "../../i18n";
-import { Bar, duration, Empty, Failed, Head, Skeleton, Tabs } from "../../ui/parts";
+import { Bar, Empty, Failed, firstToken, Head, Skeleton, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
 import { errorWord } from "../requests/words";
 import { Chart, useSeries } from "./Chart";
@@ -62,8 +62,8 @@ export default function Stats() {
 		["failed", t("overview.failed"), (row) => number(row.failed)],
 		["prompt_tokens", t("overview.tokens_in"), (row) => number(row.prompt_tokens)],
 		["completion_tokens", t("overview.tokens_out"), (row) => number(row.completion_tokens)],
-		["first_token_p50_ms", t("overview.first_p50"), (row) => duration(row.first_token_p50_ms)],
-		["first_token_p95_ms", t("overview.first_p95"), (row) => duration(row.first_token_p95_ms)],
+		["first_token_p50_ms", t("overview.first_p50"), (row) => firstToken(row.first_token_p50_ms)],
+		["first_token_p95_ms", t("overview.first_p95"), (row) => firstToken(row.first_token_p95_ms)],
 		[
 			"tokens_per_s",
 			t("overview.tokens_per_s"),

@@ -183,7 +183,7 @@ pub(super) struct ResetRequest {
 /// A job to start.
 #[derive(ToSchema)]
 pub(super) struct JobRequest {
-    /// `accounts.import`, `accounts.check_quota`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
+    /// `accounts.import`, `accounts.check_quota`, `accounts.test`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
     /// `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
     kind: String,
     /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list,
@@ -191,7 +191,7 @@ pub(super) struct JobRequest {
     #[schema(nullable = false, value_type = Object)]
     scope: Option<Value>,
     /// By kind. `accounts.import`: `label_prefix`, `tags`, `enabled`, `check_quota` (a job that checks them follows; `true`); `accounts.set`: `enabled`, `tier`; `accounts.tag`:
-    /// `add`, `remove`; `accounts.delete`: `purge`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
+    /// `add`, `remove`; `accounts.delete`: `purge`; `accounts.test`: `model`; `accounts.cleanup_scan`: `check` (ask the upstream; `true`);
     /// `conversations.delete`: `upstream` (also there).
     #[schema(nullable = false, value_type = Object)]
     options: Option<Value>,

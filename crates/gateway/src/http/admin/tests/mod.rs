@@ -109,6 +109,7 @@ impl Fixture {
             store: store.clone(),
             accounts: accounts.clone(),
             chat: chat.clone(),
+            recorder: Recorder::new(writer.clone(), Metrics::new(), clock.clone()),
             conversations: conversations.clone(),
             images: images.clone(),
             settings: settings.clone(),
