@@ -173,7 +173,7 @@ async fn are_quick_and_short(rig: &Rig, path: &str, queries: &[&str]) {
         }
         times.sort_unstable();
         // The quickest, and without optimisation: whatever else runs beside this test is not what is measured. A release build needs
-        // a fifth of it, and its slowest list stays below 30 ms (`bench/admin`). What looks at every row for every row is far beyond.
-        assert!(times[0] <= Duration::from_millis(500), "{query}: {times:?}");
+        // a tenth of it, and its slowest list stays below 30 ms (`bench/admin`). What looks at every row for every row is far beyond.
+        assert!(times[0] <= Duration::from_secs(1), "{query}: {times:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grok2api::{Bootstrap, Clock, Gateway, LogFormat, SeedSecrets};
-use grok2api_simulator::{Call, Options, Simulator};
+use grok2api_simulator::{Call, Options, Simulator, UploadedFile};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -294,6 +294,27 @@ impl Rig {
     /// The newest of them.
     pub(crate) fn last_question(&self) -> Call {
         self.questions().pop().expect("the upstream was asked")
+    }
+
+    /// The files that the newest of them names, in its order: uploads go side by side and arrive in any.
+    pub(crate) fn attached(&self) -> Vec<UploadedFile> {
+        fn named(body: &Value) -> Option<&Vec<Value>> {
+            match body {
+                Value::Object(members) => {
+                    let files = ["fileAttachments", "file_attachment_ids"].iter().find_map(|name| members.get(*name));
+                    files.and_then(Value::as_array).or_else(|| members.values().find_map(named))
+                }
+                Value::Array(items) => items.iter().find_map(named),
+                _ => None,
+            }
+        }
+        let uploads = self.simulator.uploads();
+        let file = |id: &Value| {
+            let file = uploads.iter().find(|file| id.as_str() == Some(&file.id));
+            file.unwrap_or_else(|| panic!("{id} was never uploaded")).clone()
+        };
+        let question = self.last_question();
+        named(&question.body).into_iter().flatten().map(file).collect()
     }
 
     /// Asserts that nothing reached the upstream that no correct client sends.

@@ -1,5 +1,6 @@
 //! Images that a question names by an address.
 
+use grok2api_simulator::UploadedFile;
 use serde_json::{Value, json};
 
 use crate::harness::{Rig, assistant, user};
@@ -49,7 +50,11 @@ async fn rig(accounts: &[&str], settings: Value) -> Rig {
 
 /// Who was given which bytes as what.
 fn uploads(rig: &Rig) -> Vec<(String, String, Vec<u8>)> {
-    rig.simulator.uploads().into_iter().map(|file| (file.account, file.content_type, file.content)).collect()
+    rig.simulator.uploads().into_iter().map(told).collect()
+}
+
+fn told(file: UploadedFile) -> (String, String, Vec<u8>) {
+    (file.account, file.content_type, file.content)
 }
 
 fn upload(account: &str, kind: &str, content: &[u8]) -> (String, String, Vec<u8>) {
@@ -95,8 +100,8 @@ async fn the_account_that_takes_over_is_given_the_fetched_image_too() {
     let messages = json!([first, assistant(&reply.text()), named("and this?", &format!("{base}/b.gif"))]);
     let replayed = talk.send(json!({ "messages": messages })).await.ok();
     assert_eq!(replayed.turn(), "replayed");
-    let given: Vec<_> = uploads(&rig).into_iter().filter(|(account, ..)| account == other).collect();
-    assert_eq!(given, [upload(other, "image/png", PNG), upload(other, "image/gif", GIF)]);
+    let shown: Vec<_> = rig.attached().into_iter().map(told).collect();
+    assert_eq!(shown, [upload(other, "image/png", PNG), upload(other, "image/gif", GIF)]);
     rig.no_violations();
 }
 

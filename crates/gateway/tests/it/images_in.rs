@@ -30,21 +30,6 @@ fn uploads(rig: &Rig) -> Vec<(String, String, String)> {
         .collect()
 }
 
-/// How many files the last turn named. That they exist and are the account's own, the simulator checks.
-fn attached(rig: &Rig) -> usize {
-    fn find(body: &Value) -> Option<usize> {
-        match body {
-            Value::Object(members) => {
-                let named = ["fileAttachments", "file_attachment_ids"].iter().find_map(|name| members.get(*name));
-                named.and_then(Value::as_array).map(Vec::len).or_else(|| members.values().find_map(find))
-            }
-            Value::Array(items) => items.iter().find_map(find),
-            _ => None,
-        }
-    }
-    find(&rig.last_question().body).unwrap_or(0)
-}
-
 fn upload(account: &str, kind: &str, content: &str) -> (String, String, String) {
     (account.to_owned(), kind.to_owned(), content.to_owned())
 }
@@ -55,22 +40,22 @@ async fn an_image_is_uploaded_once_and_goes_along_when_the_history_is_replayed()
     let first = shown("what is this?", PNG);
     let reply = talk.send(json!({ "messages": [first] })).await.ok();
     assert_eq!(uploads(&rig), [upload("anna", "image/png", PNG)]);
-    assert_eq!(attached(&rig), 1);
+    assert_eq!(rig.attached().len(), 1);
 
     let history = [first, assistant(&reply.text())];
     let messages: Vec<_> = history.iter().cloned().chain([shown("and this?", GIF)]).collect();
     let second = talk.send(json!({ "messages": messages })).await.ok();
     assert_eq!(second.turn(), "native");
     assert_eq!(uploads(&rig)[1..], [upload("anna", "image/gif", GIF)], "typed by its bytes, and alone");
-    assert_eq!(attached(&rig), 1);
+    assert_eq!(rig.attached().len(), 1);
 
     let other = [shown("what is this?", GIF), assistant(&reply.text()), user("and now?")];
     let third = talk.send(json!({ "messages": other })).await.ok();
     assert_eq!(third.turn(), "replayed", "the same words about another image are another question");
     assert_eq!(uploads(&rig)[2..], [upload("anna", "image/gif", GIF)]);
-    assert_eq!(attached(&rig), 1);
+    assert_eq!(rig.attached().len(), 1);
     let plain = talk.send(json!({ "messages": [user("no picture")] })).await.ok();
-    assert_eq!((plain.turn(), attached(&rig)), ("new", 0));
+    assert_eq!((plain.turn(), rig.attached().len()), ("new", 0));
     assert!(rig.simulator.report().violations.is_empty());
 }
 
@@ -87,6 +72,6 @@ async fn an_image_is_given_to_the_account_that_takes_over() {
     assert_eq!(moved.turn(), "moved");
     let last = uploads(&rig).pop().unwrap();
     assert_eq!(last, upload("bert", "image/gif", GIF), "{:?}", uploads(&rig));
-    assert_eq!(attached(&rig), 1);
+    assert_eq!(rig.attached().len(), 1);
     assert!(rig.simulator.report().violations.is_empty());
 }
