@@ -246,6 +246,12 @@ impl State {
         self.violations.push(Violation { kind, detail: detail.into() });
     }
 
+    /// Whether two logins are one user: what one has made is the other's.
+    pub(crate) fn is_one_user(&self, sso: &str, other: &str) -> bool {
+        let user_of = |sso: &str| self.accounts.get(sso).map(|account| &account.user_id);
+        sso == other || user_of(sso).is_some_and(|user| user_of(other) == Some(user))
+    }
+
     /// Counts a chat call by how it came.
     pub(crate) fn count_transport(&mut self, transport: Transport) {
         *self.transports.entry(transport.name()).or_default() += 1;

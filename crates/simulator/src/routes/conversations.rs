@@ -34,7 +34,7 @@ pub(super) async fn list(State(shared): State<App>, request: Request) -> Answere
     let size = number("pageSize").unwrap_or(PAGE_SIZE).max(1);
     let start = number("pageToken").unwrap_or(0);
     let state = shared.state();
-    let listed = |conversation: &&Conversation| conversation.owner == sso && !conversation.temporary;
+    let listed = |conversation: &&Conversation| state.is_one_user(&conversation.owner, &sso) && !conversation.temporary;
     let mut conversations: Vec<&Conversation> = state.conversations.values().filter(listed).collect();
     conversations.sort_by_key(|conversation| (Reverse(conversation.created), conversation.id.as_str()));
     let page: Vec<Value> = conversations.iter().skip(start).take(size).map(|each| conversation_json(each)).collect();
@@ -54,7 +54,8 @@ pub(super) async fn show(State(shared): State<App>, Path(id): Path<String>, requ
 
 pub(super) async fn exists(State(shared): State<App>, Path(id): Path<String>, request: Request) -> Answered {
     let sso = enter(&shared, EXISTS, Some(&id), request).await?.sso;
-    let exists = shared.state().conversations.get(&id).is_some_and(|conversation| conversation.owner == sso);
+    let state = shared.state();
+    let exists = state.conversations.get(&id).is_some_and(|stored| state.is_one_user(&stored.owner, &sso));
     Ok(answer::ok(&json!({"exists": exists})))
 }
 

@@ -83,7 +83,7 @@ async fn sent_part(mut request: Request) -> Option<Sent> {
 
 fn store(state: &mut Store, sso: &str, sent: Sent) -> Value {
     let id = ids::fresh();
-    let user_id = ids::derived(sso);
+    let user_id = state.accounts.get(sso).map(|account| account.user_id.to_string()).unwrap_or_default();
     let path = format!("users/{user_id}/{id}/content");
     let metadata = json!({
         "fileMetadataId": id,
@@ -121,7 +121,9 @@ pub(super) async fn asset(State(shared): State<App>, uri: Uri, request: Request)
     }
     Ok(match state.assets.get(&path) {
         None => answer::raw(404, "text/plain", b"Not Found".to_vec()),
-        Some(asset) if asset.owner == ids::derived(&sso) => answer::raw(200, &asset.content_type, asset.bytes()),
+        Some(asset) if state.accounts.get(&sso).is_some_and(|account| *account.user_id == *asset.owner) => {
+            answer::raw(200, &asset.content_type, asset.bytes())
+        }
         Some(_) => {
             state.violate("foreign_asset", format!("{sso} fetches {path}"));
             answer::raw(403, "text/plain", b"Forbidden".to_vec())

@@ -102,7 +102,7 @@ fn continued(state: &mut State, wanted: &Wanted, conversation: &str, keep: Keep)
 /// The conversation, if it is the caller's.
 pub(crate) fn owned<'a>(state: &'a mut State, sso: &str, conversation: &str) -> Result<&'a Conversation, Fault> {
     let violation = match state.conversations.get(conversation) {
-        Some(stored) if stored.owner == sso => None,
+        Some(stored) if state.is_one_user(&stored.owner, sso) => None,
         Some(stored) => {
             Some(("foreign_conversation", format!("{sso} asks for conversation {conversation} of {}", stored.owner)))
         }
@@ -125,7 +125,7 @@ fn resent(conversation: &Conversation, parent: &str, message: &str) -> usize {
 /// Each attached file must have been uploaded by this account.
 fn check_files(state: &mut State, wanted: &Wanted, keep: Keep) -> Result<(), Fault> {
     for file in &wanted.files {
-        let known = state.file_owners.get(file).is_some_and(|owner| *owner == wanted.sso);
+        let known = state.file_owners.get(file).is_some_and(|owner| state.is_one_user(owner, &wanted.sso));
         if !known && keep == Keep::Tree {
             state.violate("unknown_file", format!("{} attaches file {file:?}", wanted.sso));
             return Err(Fault::NoFile);
