@@ -58,7 +58,15 @@ export async function truth(browser, world) {
 		const entry = trail.find((one) => one.action === "account.clear_cooldown");
 		assert.deepEqual([entry?.subject, entry?.actor], [account.id, "admin"]);
 		await page.goto(`${base}/admin/accounts/${account.id}?tab=history`);
-		await page.getByRole("row").filter({ hasText: "account.clear_cooldown" }).filter({ hasText: "admin" }).first().waitFor();
+		const ended = page.getByRole("row").filter({ hasText: t("accounts.history_rest_ended") });
+		await ended.filter({ hasText: "admin" }).first().waitFor();
+		const began = page
+			.getByRole("row")
+			.filter({ hasText: t("accounts.history_rest_began") })
+			.first();
+		await began.getByText(t("accounts.reason_rate_limited_quota_left")).waitFor();
+		await began.getByRole("link", { name: t("accounts.caused_by") }).waitFor();
+		await world.shot(page, `account-history-${world.language}`);
 		await page.getByRole("tab", { name: t("shell.conversations") }).click();
 		await page
 			.locator("main")

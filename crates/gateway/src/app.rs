@@ -295,7 +295,7 @@ impl Gateway {
             stop.chat_tasks.wait().await;
         })
         .await;
-        api.accounts.flush();
+        api.accounts.flush().await;
         if let Err(error) = api.keys.flush_usage().await {
             tracing::warn!(error = %error, "when the keys were last used could not be stored");
         }

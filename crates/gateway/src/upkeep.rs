@@ -120,7 +120,7 @@ impl Upkeep {
     }
 
     async fn store_usage(&self) {
-        self.accounts.flush();
+        self.accounts.flush().await;
         if let Err(error) = self.keys.flush_usage().await {
             tracing::warn!(error = %error, "when the keys were last used could not be stored");
         }
@@ -164,6 +164,9 @@ impl Upkeep {
         }
         if let Err(error) = self.jobs.trim().await {
             tracing::warn!(error = %error, "old jobs could not be trimmed");
+        }
+        if let Err(error) = self.accounts.trim_history().await {
+            tracing::warn!(error = %error, "the accounts' history could not be trimmed");
         }
         if let Err(error) = self.trail.trim().await {
             tracing::warn!(error = %error, "the audit trail could not be trimmed");

@@ -28,6 +28,7 @@ function apply(queries: QueryClient, { name, data }: LiveEvent) {
 		case "account": {
 			const account = (data as { patch: Schema["AccountView"] }).patch;
 			queries.setQueryData(["account", account.id], account);
+			void queries.invalidateQueries({ queryKey: ["account_history", account.id] });
 			queries.setQueriesData<Schema["AccountPage"]>({ queryKey: ["accounts", "window"] }, (page) =>
 				page?.items.some((one) => one.id === account.id)
 					? { ...page, items: page.items.map((one) => (one.id === account.id ? account : one)) }
@@ -41,6 +42,7 @@ function apply(queries: QueryClient, { name, data }: LiveEvent) {
 		case "job": {
 			const job = data as Schema["JobView"];
 			queries.setQueryData(["job", job.id], job);
+			if (job.kind === "requests.purge" && job.finished_at) void queries.invalidateQueries({ queryKey: ["requests"] });
 			queries.setQueryData<Page<Schema["JobView"]>>(["jobs"], (page) => {
 				if (!page) return page;
 				const known = page.items.some((one) => one.id === job.id);

@@ -126,6 +126,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/v1/accounts/{id}/actions/replace_token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another token for the same account, when the old one has expired. */
+        post: operations["accounts_replace_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/v1/accounts/{id}/actions/restore": {
         parameters: {
             query?: never;
@@ -137,6 +154,23 @@ export interface paths {
         put?: never;
         /** Out of the bin, with its conversations. */
         post: operations["accounts_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/v1/accounts/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A window of its history of 30 days, newest first. */
+        get: operations["accounts_history"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1114,6 +1148,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A window of an account's history, newest first. */
+        AccountHistory: {
+            items: components["schemas"]["HistoryLine"][];
+            /** @description `before=` of the next, older window; `null` at the end. */
+            next?: string | null;
+        };
         /** @description One window of a list. */
         AccountPage: {
             /**
@@ -1553,6 +1593,32 @@ export interface components {
             changes: components["schemas"]["SettingChange"][];
             id: string;
         };
+        /** @description One line: a change of the account's state, or of what a person has set. */
+        HistoryLine: {
+            /** @description The person's name. */
+            actor?: string | null;
+            at: string;
+            /** @description `request`: what the upstream answered to one; `check`: what it told of quota or login; `time`: the rest was over; `person`. */
+            cause: string;
+            id: string;
+            /** @description `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`; `changed`: see `action`. */
+            kind: string;
+            /** @description The mode that rests; `null`: the whole account. */
+            mode?: string | null;
+            /** @description Why, as in `state.reason.code`. */
+            reason?: string | null;
+            /** @description The request that caused it. */
+            request_id?: string | null;
+            /** @description When the rest ends. */
+            until?: string | null;
+        } & {
+            /** @description Where `kind` is `changed`, what a person did, as in the audit trail. */
+            action?: string | null;
+            /** @description The members that a person changed, as they are. */
+            after: unknown;
+            /** @description The members that a person changed, as they were. */
+            before: unknown;
+        };
         /** @description Changes of the settings, newest first. */
         HistoryList: {
             items: components["schemas"]["HistoryBody"][];
@@ -1650,7 +1716,7 @@ export interface components {
             dry_run?: boolean;
             /**
              * @description `accounts.import`, `accounts.check_quota`, `accounts.test`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
-             *     `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
+             *     `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`, `requests.purge`.
              */
             kind: string;
             /**
@@ -1662,7 +1728,7 @@ export interface components {
             /** @description What an import adds. */
             preview_id?: string;
             /**
-             * @description Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list,
+             * @description Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list (of `requests.purge`: `before`, a time),
              *     or `{"job": …, "outcome": …}` for the things of another job.
              */
             scope: Record<string, never>;
@@ -1912,6 +1978,11 @@ export interface components {
         /** @description A token with the only copy of its secret. */
         NewTokenBody: components["schemas"]["TokenBody"] & {
             /** @description The secret, for `Authorization: Bearer`. It is not shown again. */
+            token: string;
+        };
+        /** @description Another token for an account. */
+        NewTokenRequest: {
+            /** @description The value of the `sso` cookie, or a whole `Cookie` header that holds it. */
             token: string;
         };
         /** @description A new password. */
@@ -3064,6 +3135,54 @@ export interface operations {
             429: components["responses"]["RateLimited"];
         };
     };
+    accounts_replace_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The account.
+                 * @example acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The account, with its conversations and its history. */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description Another account has this token; `existing` names it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminErrorBody"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["NotJson"];
+            422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
     accounts_restore: {
         parameters: {
             query?: never;
@@ -3092,6 +3211,43 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    accounts_history: {
+        parameters: {
+            query?: {
+                /** @description Only what is older than this line. */
+                before?: string;
+                /** @description Items of the answer; 50 unless given. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The account; also one that was deleted.
+                 * @example acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A window of its history of 30 days, newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountHistory"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["ValidationFailed"];
             429: components["responses"]["RateLimited"];
         };
     };

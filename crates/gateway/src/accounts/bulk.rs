@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::edit::default_label;
 use super::entry::Entry;
+use super::history::Cause;
 use super::{AccountPool, TOKEN_CONTEXT};
 use crate::store::StoreError;
 use crate::store::accounts::AccountRow;
@@ -114,7 +115,12 @@ impl AccountPool {
     }
 
     /// Changes accounts, in order of `ids`. Switching on also lifts `invalid`, as it does for one.
-    pub(crate) async fn patch_many(&self, ids: &[&str], patch: &BulkPatch) -> Result<Vec<Changed>, StoreError> {
+    pub(crate) async fn patch_many(
+        &self,
+        ids: &[&str],
+        patch: &BulkPatch,
+        person: &str,
+    ) -> Result<Vec<Changed>, StoreError> {
         let shared = &self.shared;
         let _edit = shared.edits.lock().await;
         let rows: Vec<Option<(AccountRow, bool)>> = {
@@ -127,34 +133,41 @@ impl AccountPool {
             rows.iter().flatten().filter(|(_, differs)| *differs).map(|(row, _)| row).collect();
         shared.store.update_accounts(&changed).await?;
         let now = shared.clock.now_ms();
-        let mut state = self.state();
-        let outcome = |row: Option<(AccountRow, bool)>| match row {
-            None => Changed::Gone,
-            Some((_, false)) => Changed::No,
-            Some((row, true)) => {
-                let Some(index) = state.find(&row.id) else { return Changed::Gone };
-                state.change(index, now, |entry| entry.take_edit(row));
-                state.mark_dirty(index);
-                Changed::Yes
-            }
+        let mut saved = Vec::new();
+        let outcomes = {
+            let mut state = self.state();
+            let outcome = |row: Option<(AccountRow, bool)>| match row {
+                None => Changed::Gone,
+                Some((_, false)) => Changed::No,
+                Some((row, true)) => {
+                    let Some(index) = state.find(&row.id) else { return Changed::Gone };
+                    state.change_for(index, now, Cause::Person(person), |entry| entry.take_edit(row));
+                    state.mark_dirty(index);
+                    saved.extend(state.entry_mut(index).map(Entry::state_row));
+                    Changed::Yes
+                }
+            };
+            rows.into_iter().map(outcome).collect()
         };
-        Ok(rows.into_iter().map(outcome).collect())
+        shared.store.save_account_states(&saved).await?;
+        Ok(outcomes)
     }
 
     /// Ends the rests of accounts, as [`AccountPool::clear_cooldown`] does for one.
-    pub(crate) async fn clear_cooldown_of_many(&self, ids: &[&str]) -> Result<Vec<Changed>, StoreError> {
+    pub(crate) async fn clear_cooldown_of_many(&self, ids: &[&str], person: &str) -> Result<Vec<Changed>, StoreError> {
         let now = self.shared.clock.now_ms();
         let mut saved = Vec::new();
         let outcomes = {
             let mut state = self.state();
             let mut clear = |id: &&str| {
                 let Some(index) = state.find(id) else { return Changed::Gone };
-                let rested = state.change(index, now, Entry::clear_cooldown).unwrap_or(false);
+                let rested =
+                    state.change_for(index, now, Cause::Person(person), Entry::clear_cooldown).unwrap_or(false);
                 if !rested {
                     return Changed::No;
                 }
                 state.mark_dirty(index);
-                saved.extend(state.entry(index).map(Entry::state_row));
+                saved.extend(state.entry_mut(index).map(Entry::state_row));
                 Changed::Yes
             };
             ids.iter().map(&mut clear).collect()

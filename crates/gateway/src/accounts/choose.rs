@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::choice::why_not;
 use super::entry::{Entry, Rest};
+use super::history::{Cause, Standing};
 use super::ready::ReadyLists;
 use super::users::ByUser;
-use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
+use crate::store::accounts::{AccountRow, QuotaRow, RestRow};
 
 /// Modes that accounts are listed for from the start.
 pub(crate) const KNOWN_MODES: [&str; 4] = ["auto", "fast", "expert", "heavy"];
@@ -125,8 +126,24 @@ impl State {
         self.by_fingerprint.get(fingerprint).and_then(|index| self.entry(*index))
     }
 
-    /// Changes an account and puts it where it now belongs.
-    pub(super) fn change<T>(&mut self, index: u32, now: i64, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    /// Changes how an account stands, writes down what is different and why, and puts it where it now belongs.
+    pub(super) fn change_for<T>(
+        &mut self,
+        index: u32,
+        now: i64,
+        cause: Cause<'_>,
+        change: impl FnOnce(&mut Entry) -> T,
+    ) -> Option<T> {
+        self.change(index, now, |entry| {
+            let before = Standing::of(entry);
+            let result = change(entry);
+            before.note_difference(entry, cause, now);
+            result
+        })
+    }
+
+    /// Changes of an account what does not decide whether it may serve, and puts it where it now belongs.
+    fn change<T>(&mut self, index: u32, now: i64, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let entry = self.entry_mut(index)?;
         let result = change(entry);
         self.reindex(index, now);
@@ -153,6 +170,19 @@ impl State {
         self.by_fingerprint.insert(fingerprint, index);
         self.join_user(index);
         self.reindex(index, now);
+    }
+
+    /// An account is to be found by another fingerprint, and no longer by the user that it was known to belong to.
+    pub(super) fn rename(&mut self, id: &str, fingerprint: &str) {
+        let Some(index) = self.find(id) else { return };
+        let Some(entry) = self.entry_mut(index) else { return };
+        let (old, user_id) = (entry.fingerprint.clone(), entry.user_id.take());
+        self.leave_user(index, user_id.as_deref());
+        if let Some(entry) = self.entry_mut(index) {
+            entry.duplicate_of = None;
+        }
+        self.by_fingerprint.remove(&old);
+        self.by_fingerprint.insert(fingerprint.to_owned(), index);
     }
 
     pub(super) fn remove(&mut self, id: &str) {
@@ -197,7 +227,9 @@ impl State {
             self.wakes.pop_first();
             if let Some(entry) = self.entry_mut(index) {
                 entry.wakes_at = None;
+                let before = Standing::of(entry);
                 entry.rests.retain(|rest| rest.until > now);
+                before.note_difference(entry, Cause::Time, now);
                 entry.probation = true;
                 entry.failures = 0;
                 self.dirty.insert(index);
@@ -286,14 +318,21 @@ impl State {
     }
 
     /// Gives back what [`State::take`] took.
-    pub(super) fn give_back(&mut self, index: u32, id: &str, now: i64, change: impl FnOnce(&mut Entry)) -> bool {
+    pub(super) fn give_back(
+        &mut self,
+        index: u32,
+        id: &str,
+        now: i64,
+        cause: Cause<'_>,
+        change: impl FnOnce(&mut Entry),
+    ) -> bool {
         // The slot may have been given to another account after a deletion.
         if self.entry(index).is_none_or(|entry| &*entry.id != id) {
             return false;
         }
         self.clock_of_use += 1;
         let used = self.clock_of_use;
-        self.change(index, now, |entry| {
+        self.change_for(index, now, cause, |entry| {
             entry.in_flight = entry.in_flight.saturating_sub(1);
             entry.used = used;
             change(entry);
@@ -312,9 +351,14 @@ impl State {
         self.reasons.clear();
     }
 
-    pub(super) fn take_dirty(&mut self) -> Vec<AccountState> {
-        let dirty = std::mem::take(&mut self.dirty);
-        dirty.into_iter().filter_map(|index| self.entry(index)).map(Entry::state_row).collect()
+    /// What [`State::take_dirty`] gave could not be stored yet.
+    pub(super) fn put_back(&mut self, dirty: impl IntoIterator<Item = u32>) {
+        self.dirty.extend(dirty);
+    }
+
+    /// Accounts whose state is to be stored.
+    pub(super) fn take_dirty(&mut self) -> HashSet<u32> {
+        std::mem::take(&mut self.dirty)
     }
 
     /// Why nobody can serve `mode`.
@@ -402,7 +446,7 @@ mod tests {
         for _ in 0..TIMES {
             let index = state.take("auto", None, &[], NOW).expect("some are ready");
             let id = std::sync::Arc::clone(&state.entry(index).expect("just taken").id);
-            assert!(state.give_back(index, &id, NOW, |_| {}));
+            assert!(state.give_back(index, &id, NOW, Cause::Time, |_| {}));
         }
         began.elapsed().as_secs_f64() / f64::from(TIMES)
     }

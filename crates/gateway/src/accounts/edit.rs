@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::entry::Entry;
+use super::history::Cause;
 use super::view::view;
 use super::{AccountPool, AccountView, Changed, TOKEN_CONTEXT};
 use crate::store::StoreError;
@@ -37,6 +38,8 @@ pub(crate) enum AccountError {
     NotFound,
     #[error("this account is already in the pool as {existing}")]
     Duplicate { existing: String },
+    #[error("an account with this token is in the bin: restore that one, or delete it for good")]
+    InBin,
     #[error("the account was changed in the meantime (version {current})")]
     VersionMismatch { current: i64 },
     #[error("{0}")]
@@ -98,6 +101,7 @@ impl AccountPool {
         id: &str,
         patch: AccountPatch,
         if_match: Option<i64>,
+        person: &str,
     ) -> Result<AccountView, AccountError> {
         let _edit = self.shared.edits.lock().await;
         let mut row = {
@@ -126,8 +130,39 @@ impl AccountPool {
         row.version += 1;
         self.shared.store.update_accounts(&[&row]).await?;
         let now = self.shared.clock.now_ms();
-        self.apply(id, |entry| {
+        self.apply(id, person, |entry| {
             entry.take_edit(row);
+            view(entry, now)
+        })
+        .await
+    }
+
+    /// Gives an account another token, when the old one has expired: id, history and conversations stay. An `invalid` is lifted,
+    /// and one request goes first.
+    pub(crate) async fn replace_token(&self, id: &str, token: &str, person: &str) -> Result<AccountView, AccountError> {
+        let token = protocol::headers::parse_credential(token)
+            .map_err(|error| AccountError::InvalidToken(error.to_string()))?;
+        let shared = &self.shared;
+        let _edit = shared.edits.lock().await;
+        let row = {
+            let state = self.state();
+            let entry = state.find(id).and_then(|index| state.entry(index)).ok_or(AccountError::NotFound)?;
+            let row = entry.row();
+            AccountRow {
+                token_sealed: shared.cipher.seal(&token, TOKEN_CONTEXT),
+                fingerprint: shared.cipher.fingerprint(&token),
+                version: row.version + 1,
+                ..row
+            }
+        };
+        if !shared.store.replace_token(&row).await? {
+            let existing = self.state().find_by_fingerprint(&row.fingerprint).map(|entry| entry.id.to_string());
+            return Err(existing.map_or(AccountError::InBin, |existing| AccountError::Duplicate { existing }));
+        }
+        let now = shared.clock.now_ms();
+        self.state().rename(id, &row.fingerprint);
+        self.apply(id, person, |entry| {
+            entry.take_token(row);
             view(entry, now)
         })
         .await
@@ -148,9 +183,9 @@ impl AccountPool {
     }
 
     /// Ends every rest and an `invalid`; one request goes first.
-    pub(crate) async fn clear_cooldown(&self, id: &str) -> Result<AccountView, AccountError> {
+    pub(crate) async fn clear_cooldown(&self, id: &str, person: &str) -> Result<AccountView, AccountError> {
         let now = self.shared.clock.now_ms();
-        self.apply(id, |entry| {
+        self.apply(id, person, |entry| {
             entry.clear_cooldown();
             view(entry, now)
         })
@@ -161,15 +196,17 @@ impl AccountPool {
     async fn apply(
         &self,
         id: &str,
+        person: &str,
         change: impl FnOnce(&mut Entry) -> AccountView,
     ) -> Result<AccountView, AccountError> {
         let now = self.shared.clock.now_ms();
         let (view, saved) = {
             let mut state = self.state();
             let index = state.find(id).ok_or(AccountError::NotFound)?;
-            let view = state.change(index, now, change).ok_or(AccountError::NotFound)?;
+            let cause = Cause::Person(person);
+            let view = state.change_for(index, now, cause, change).ok_or(AccountError::NotFound)?;
             state.mark_dirty(index);
-            (view, state.entry(index).map(Entry::state_row))
+            (view, state.entry_mut(index).map(Entry::state_row))
         };
         if let Some(saved) = saved {
             self.shared.store.save_account_states(&[saved]).await?;

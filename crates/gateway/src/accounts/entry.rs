@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::store::account_history::HistoryRow;
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
 use crate::upstream::Transport;
 
@@ -40,6 +41,8 @@ pub(super) struct Entry {
     pub(super) used: u64,
     /// When, in that order, the last failure was counted.
     pub(super) failed: u64,
+    /// What of its history is not on its way to the disk yet.
+    pub(super) history: Vec<HistoryRow>,
     /// The deadline under which the account is to be looked at again.
     pub(super) wakes_at: Option<i64>,
 }
@@ -92,6 +95,7 @@ impl Entry {
             in_flight: 0,
             used: 0,
             failed: 0,
+            history: Vec::new(),
             wakes_at: None,
         }
     }
@@ -132,6 +136,17 @@ impl Entry {
         self.version = row.version;
     }
 
+    /// Takes over a new token: what was known of the old one's user and of how to reach it no longer holds.
+    pub(super) fn take_token(&mut self, row: AccountRow) {
+        self.token_sealed = row.token_sealed.into();
+        self.fingerprint = row.fingerprint;
+        self.version = row.version;
+        self.user_id = None;
+        self.websocket_missing_until = None;
+        self.quota_asked_at = 0;
+        self.probation |= self.invalid.take().is_some();
+    }
+
     /// Ends every rest and an `invalid`; one request goes first. Whether there was any.
     pub(super) fn clear_cooldown(&mut self) -> bool {
         let rested = !self.rests.is_empty() || self.invalid.is_some();
@@ -142,8 +157,8 @@ impl Entry {
         rested
     }
 
-    /// The part that requests change, for the writer.
-    pub(super) fn state_row(&self) -> AccountState {
+    /// The part that requests change, for the writer, with what of the history it has not been given.
+    pub(super) fn state_row(&mut self) -> AccountState {
         AccountState {
             id: self.id.to_string(),
             invalid_reason: self.invalid.as_ref().map(|invalid| invalid.reason.clone()),
@@ -153,6 +168,7 @@ impl Entry {
             user_id: self.user_id.clone(),
             transport: self.transport.map(Transport::label),
             websocket_missing_until: self.websocket_missing_until,
+            history: std::mem::take(&mut self.history),
             rests: self
                 .rests
                 .iter()

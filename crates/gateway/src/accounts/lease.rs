@@ -4,6 +4,7 @@ use std::sync::{Arc, MutexGuard};
 
 use super::choose::{NoAccount, State};
 use super::entry::Entry;
+use super::history::Cause;
 use super::rest::{Fault, RestLengths, charge};
 use super::{AccountPool, TOKEN_CONTEXT};
 use crate::upstream::Credential;
@@ -135,7 +136,12 @@ impl Lease {
         let mut state = self.pool.state();
         let mut changed = false;
         let (mode, taken) = (&self.mode, self.taken);
-        state.give_back(self.index, self.credential.account_id(), now, |entry| match settlement {
+        let cause = match settlement {
+            Settlement::Charged { request, .. } => Cause::Request(request),
+            // Whoever answers or is not to blame goes on as before.
+            Settlement::Success | Settlement::Blameless => Cause::Time,
+        };
+        state.give_back(self.index, self.credential.account_id(), now, cause, |entry| match settlement {
             Settlement::Success => {
                 changed = entry.failures != 0 || entry.probation;
                 entry.failures = 0;
@@ -152,7 +158,7 @@ impl Lease {
         });
         if changed {
             state.mark_dirty(self.index);
-            if let Some(row) = state.entry(self.index).map(Entry::state_row) {
+            if let Some(row) = state.entry_mut(self.index).map(Entry::state_row) {
                 self.pool.shared.writer.enqueue(crate::store::Write::Account(Box::new(row)));
             }
         }

@@ -11,6 +11,7 @@ mod choice;
 mod choose;
 mod edit;
 mod entry;
+mod history;
 mod labels;
 mod lease;
 mod listing;
@@ -34,6 +35,7 @@ pub(crate) use choice::ChoiceReason;
 use choose::State;
 pub(crate) use choose::{KNOWN_MODES as MODES_TO_ASK_FOR, NoAccount};
 pub(crate) use edit::{AccountError, AccountPatch, NewAccount, new_account_id};
+pub(crate) use history::HistoryEntry;
 pub(crate) use labels::AccountLabel;
 pub(crate) use lease::{Lease, Settlement};
 pub(crate) use listing::{AccountPage, AccountQuery, FacetField, FacetValue};
@@ -89,11 +91,25 @@ impl AccountPool {
         self.state().len()
     }
 
-    /// Stores when accounts were last used; called now and then and at the end.
-    pub(crate) fn flush(&self) {
-        let states = self.state().take_dirty();
-        for state in states {
-            self.shared.writer.enqueue(crate::store::Write::Account(Box::new(state)));
+    /// Stores when accounts were last used, and which rests have ended; called now and then and at the end.
+    pub(crate) async fn flush(&self) {
+        let now = self.shared.clock.now_ms();
+        let dirty = {
+            let mut state = self.state();
+            state.wake(now);
+            state.take_dirty()
+        };
+        let mut dirty = dirty.into_iter();
+        while let Some(index) = dirty.next() {
+            // There may be 100,000 of them, and the records of requests must find room in the queue.
+            if !self.shared.writer.has_room().await {
+                return self.state().put_back(dirty.chain([index]));
+            }
+            // As it is now, and in the queue's order: a later state must not be overtaken by this one.
+            let mut state = self.state();
+            if let Some(row) = state.entry_mut(index).map(entry::Entry::state_row) {
+                self.shared.writer.enqueue(crate::store::Write::Account(Box::new(row)));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use protocol::rest::RateLimits;
 
 use super::AccountPool;
 use super::entry::{Entry, Invalid, Rest};
+use super::history::Cause;
 use super::rest::{Fault, RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT, RestLengths};
 use crate::store::Write;
 use crate::store::accounts::QuotaRow;
@@ -16,13 +17,13 @@ impl AccountPool {
         let row = quota_row(account_id, mode, limits, now);
         let mut state = self.state();
         let Some(index) = state.find(account_id) else { return };
-        state.change(index, now, |entry| {
+        state.change_for(index, now, Cause::Check, |entry| {
             entry.quota.retain(|other| other.mode != mode);
             entry.quota.push(row.clone());
             refine_rest(entry, mode, limits, lengths, now);
         });
         state.mark_dirty(index);
-        if let Some(saved) = state.entry(index).map(Entry::state_row) {
+        if let Some(saved) = state.entry_mut(index).map(Entry::state_row) {
             self.shared.writer.enqueue(Write::Account(Box::new(saved)));
         }
         drop(state);
@@ -52,7 +53,7 @@ impl AccountPool {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
         if let Some(index) = state.find(account_id) {
-            state.change(index, now, |entry| entry.take_edit(row));
+            state.change_for(index, now, Cause::Check, |entry| entry.take_edit(row));
         }
     }
 
@@ -61,13 +62,13 @@ impl AccountPool {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
         let Some(index) = state.find(account_id) else { return };
-        state.change(index, now, |entry| {
+        state.change_for(index, now, Cause::Check, |entry| {
             if entry.invalid.is_none() {
                 entry.invalid = Some(Invalid { reason: fault.label().to_owned(), since: now });
             }
         });
         state.mark_dirty(index);
-        if let Some(saved) = state.entry(index).map(Entry::state_row) {
+        if let Some(saved) = state.entry_mut(index).map(Entry::state_row) {
             self.shared.writer.enqueue(Write::Account(Box::new(saved)));
         }
     }

@@ -74,19 +74,19 @@ impl Change {
 /// One entry as it is shown.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct AuditEntry {
-    id: String,
-    at: String,
+    pub(crate) id: String,
+    pub(crate) at: String,
     /// `session`, `token` or `system`.
-    actor_kind: String,
-    actor: String,
-    address: Option<String>,
-    request_id: Option<String>,
-    action: String,
-    subject: Option<String>,
+    pub(crate) actor_kind: String,
+    pub(crate) actor: String,
+    pub(crate) address: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) action: String,
+    pub(crate) subject: Option<String>,
     /// The members that changed, as they were.
-    before: Value,
+    pub(crate) before: Value,
     /// The members that changed, as they are.
-    after: Value,
+    pub(crate) after: Value,
 }
 
 /// A cheap handle to the trail.
@@ -134,12 +134,6 @@ impl Trail {
     /// Lets the oldest entries go; called now and then.
     pub(crate) async fn trim(&self) -> Result<u64, StoreError> {
         self.store.trim_audit(KEPT).await
-    }
-}
-
-impl AuditEntry {
-    pub(crate) fn id(&self) -> &str {
-        &self.id
     }
 }
 

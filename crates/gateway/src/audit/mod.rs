@@ -23,5 +23,5 @@ pub(crate) use drift::DriftLog;
 pub(crate) use log::{LogEntry, PageQuery, Records};
 pub(crate) use metric::Metric;
 pub(crate) use record::{Recorder, RequestEnding, RequestRecord};
-pub(crate) use retention::Retention;
+pub(crate) use retention::{Retention, purge_requests};
 pub(crate) use statistics::{Group, GroupValue, HourOfWeek, SeriesQuery};

@@ -58,6 +58,14 @@ impl Retention {
     }
 }
 
+/// Deletes what is in the log from before a time; how many.
+pub(crate) async fn purge_requests(store: &Store, before: i64) -> Result<u64, StoreError> {
+    match store.requests_before(before).await? {
+        Some(cut) => trim_log(store, &cut).await,
+        None => Ok(0),
+    }
+}
+
 fn days(days: u64) -> i64 {
     i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MS)
 }

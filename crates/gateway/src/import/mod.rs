@@ -167,6 +167,7 @@ impl Target {
             caused_by: None,
         });
         let state = AccountState {
+            history: Vec::new(),
             id: id.to_owned(),
             invalid_reason: old.credential_dead.then(|| "credential_dead".to_owned()),
             invalid_since: old.credential_dead.then_some(self.now),

@@ -7,6 +7,7 @@
 mod confirm;
 mod create;
 mod progress;
+mod purge;
 mod run;
 mod scan;
 mod scope;

@@ -83,7 +83,10 @@ impl Jobs {
 
     async fn work_through(&self, active: &Active) -> Result<End, StoreError> {
         let rooms = &self.shared.rooms;
-        let job_id = active.row().id.clone();
+        let (job_id, person) = {
+            let row = active.row();
+            (row.id.clone(), row.created_by.clone())
+        };
         let mut told = Instant::now();
         let mut after = 0;
         loop {
@@ -98,7 +101,7 @@ impl Jobs {
             let mut items = rooms.store.job_items(&job_id, Some(""), after, limit).await?;
             let Some(last) = items.last() else { return Ok(End::Done) };
             after = last.position;
-            let blocked = active.work.batch(rooms, &mut items).await?;
+            let blocked = active.work.batch(rooms, &mut items, &person).await?;
             items.retain(|item| !item.outcome.is_empty());
             self.store_results(active, &items).await?;
             if let Some(reason) = blocked {

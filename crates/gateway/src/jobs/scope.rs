@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{JobError, Jobs, parse_work};
+use super::{JobError, Jobs, parse_work, purge};
 use crate::accounts::AccountQuery;
 use crate::store::conversation_list::ConversationFilter;
 use crate::store::images::ImageFilter;
@@ -14,6 +14,8 @@ pub(crate) enum Resource {
     Accounts,
     Conversations,
     Images,
+    /// Stretches of time of the request log.
+    Requests,
 }
 
 impl Resource {
@@ -22,6 +24,7 @@ impl Resource {
             Self::Accounts => "accounts",
             Self::Conversations => "conversations",
             Self::Images => "images",
+            Self::Requests => "requests",
         }
     }
 }
@@ -32,6 +35,10 @@ pub(crate) enum Filter {
     Accounts(Box<AccountQuery>),
     Conversations(Box<ConversationFilter>),
     Images(Box<ImageFilter>),
+    /// From before this time; all that there are.
+    Requests {
+        before: Option<i64>,
+    },
 }
 
 /// The things that are meant.
@@ -62,6 +69,7 @@ impl Jobs {
             Scope::Filter(Filter::Accounts(query)) => rooms.accounts.matching(query)?,
             Scope::Filter(Filter::Conversations(filter)) => shared(rooms.conversations.ids(filter).await?),
             Scope::Filter(Filter::Images(filter)) => shared(rooms.images.ids(filter).await?),
+            Scope::Filter(Filter::Requests { before }) => shared(purge::stretches(rooms, *before).await?),
             Scope::Job { id, outcome } => {
                 let row = self.row(id).await?;
                 let other = parse_work(&row.kind, &row.options).ok().map(|work| work.resource());

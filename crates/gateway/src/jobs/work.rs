@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{JobRooms, Resource, scan};
+use super::{JobRooms, Resource, purge, scan};
 use crate::accounts::{AccountToAdd, Added, BulkPatch, Changed};
 use crate::chat::{Deletion, ManageError};
 use crate::store::StoreError;
@@ -26,7 +26,7 @@ const MOST_CALLS: usize = 8;
 pub(super) const PAYLOAD_CONTEXT: &str = "job-item";
 
 /// The kinds of jobs, by their names.
-pub(crate) const KINDS: [&str; 11] = [
+pub(crate) const KINDS: [&str; 12] = [
     "accounts.import",
     "accounts.check_quota",
     "accounts.test",
@@ -38,6 +38,7 @@ pub(crate) const KINDS: [&str; 11] = [
     "accounts.restore",
     "conversations.delete",
     "images.delete",
+    "requests.purge",
 ];
 
 /// A kind with its options.
@@ -66,6 +67,8 @@ pub(crate) enum Work {
     DeleteConversations(DeleteConversationsOptions),
     #[serde(rename = "images.delete")]
     DeleteImages(NoOptions),
+    #[serde(rename = "requests.purge")]
+    PurgeRequests(NoOptions),
 }
 
 /// How accounts are added.
@@ -189,7 +192,7 @@ impl ItemResult {
 impl Work {
     /// Whether it takes something away, so that it must be counted first.
     pub(super) fn destroys(&self) -> bool {
-        matches!(self, Self::Delete(_) | Self::DeleteConversations(_) | Self::DeleteImages(_))
+        matches!(self, Self::Delete(_) | Self::DeleteConversations(_) | Self::DeleteImages(_) | Self::PurgeRequests(_))
     }
 
     /// What kind of things it works on.
@@ -197,6 +200,7 @@ impl Work {
         match self {
             Self::DeleteConversations(_) => Resource::Conversations,
             Self::DeleteImages(_) => Resource::Images,
+            Self::PurgeRequests(_) => Resource::Requests,
             _ => Resource::Accounts,
         }
     }
@@ -210,6 +214,8 @@ impl Work {
                 usize::try_from(per_second.saturating_mul(2)).unwrap_or(MOST_CHECKS).clamp(1, MOST_CHECKS)
             }
             Self::DeleteConversations(DeleteConversationsOptions { upstream: true }) => MOST_CALLS,
+            // Each holds any number of requests.
+            Self::PurgeRequests(_) => 1,
             _ => BATCH,
         }
     }
@@ -244,10 +250,15 @@ impl Work {
         }
     }
 
-    /// Does it to some things; the rows tell what became of them. A row without an outcome is still to be done.
+    /// Does it to some things, for a person; the rows tell what became of them. A row without an outcome is still to be done.
     ///
     /// Gives why the rest should wait for a person, if it should.
-    pub(super) async fn batch(&self, rooms: &JobRooms, items: &mut [JobItemRow]) -> Result<Option<String>, StoreError> {
+    pub(super) async fn batch(
+        &self,
+        rooms: &JobRooms,
+        items: &mut [JobItemRow],
+        person: &str,
+    ) -> Result<Option<String>, StoreError> {
         let began = Instant::now();
         let ids: Vec<&str> = items.iter().map(|item| item.subject.as_str()).collect();
         let accounts = &rooms.accounts;
@@ -257,11 +268,12 @@ impl Work {
             Self::Test(options) => return Ok(scan::test(rooms, items, &options.model).await),
             Self::CleanupScan(options) => return Ok(scan::find_dead(rooms, items, options.check).await),
             Self::DeleteConversations(options) => delete_conversations(rooms, items, options.upstream).await?,
+            Self::PurgeRequests(_) => purge::purge(rooms, items).await?,
             Self::DeleteImages(_) => delete_images(rooms, &ids).await?,
             Self::Set(options) => {
                 let tier = options.tier.as_ref().map(|tier| Some(tier.clone()).filter(|tier| !tier.is_empty()));
                 let patch = BulkPatch { enabled: options.enabled, tier, ..BulkPatch::default() };
-                results(accounts.patch_many(&ids, &patch).await?)
+                results(accounts.patch_many(&ids, &patch, person).await?)
             }
             Self::Tag(options) => {
                 let patch = BulkPatch {
@@ -269,9 +281,9 @@ impl Work {
                     remove_tags: options.remove.clone(),
                     ..BulkPatch::default()
                 };
-                results(accounts.patch_many(&ids, &patch).await?)
+                results(accounts.patch_many(&ids, &patch, person).await?)
             }
-            Self::ClearCooldown(_) => results(accounts.clear_cooldown_of_many(&ids).await?),
+            Self::ClearCooldown(_) => results(accounts.clear_cooldown_of_many(&ids, person).await?),
             Self::Delete(options) => results(accounts.delete_many(&ids, options.purge).await?),
             Self::Restore(_) => results(accounts.restore_many(&ids).await?),
         };

@@ -3,6 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{FromRow, QueryBuilder, Sqlite};
 
+use super::account_history::{HistoryRow, insert_account_history};
 use super::{Store, StoreError};
 
 /// Rows of one statement: 15 columns stay well below SQLite's 32,766 bound values.
@@ -105,6 +106,8 @@ pub(crate) struct AccountState {
     pub(crate) transport: Option<&'static str>,
     pub(crate) websocket_missing_until: Option<i64>,
     pub(crate) rests: Vec<RestRow>,
+    /// What of its history is not stored yet.
+    pub(crate) history: Vec<HistoryRow>,
 }
 
 impl Store {
@@ -180,6 +183,17 @@ impl Store {
         Ok(())
     }
 
+    /// Gives an account another token: whose it is at the upstream is then to be learned anew. Whether it could: another account,
+    /// which may be in the bin, can have that token.
+    pub(crate) async fn replace_token(&self, row: &AccountRow) -> Result<bool, StoreError> {
+        let query = sqlx::query(
+            "UPDATE accounts SET token_sealed = $2, fingerprint = $3, user_id = NULL, version = $4 WHERE id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM accounts WHERE fingerprint = $3 AND id <> $1)",
+        );
+        let query = query.bind(&row.id).bind(&row.token_sealed).bind(&row.fingerprint).bind(row.version);
+        Ok(query.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
     /// Takes accounts out of the pool: into the bin at a time, or for good.
     pub(crate) async fn delete_accounts(&self, ids: &[&str], into_bin_at: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
@@ -195,7 +209,11 @@ impl Store {
                     query.execute(&mut *transaction).await?;
                 }
                 None => {
-                    sqlx::query("DELETE FROM accounts WHERE id = $1").bind(id).execute(&mut *transaction).await?;
+                    for statement in
+                        ["DELETE FROM account_history WHERE account_id = $1", "DELETE FROM accounts WHERE id = $1"]
+                    {
+                        sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
+                    }
                 }
             }
         }
@@ -229,8 +247,15 @@ impl Store {
     }
 
     pub(crate) async fn purge_accounts_deleted_before(&self, time: i64) -> Result<u64, StoreError> {
-        let query = sqlx::query("DELETE FROM accounts WHERE deleted_at < $1").bind(time);
-        Ok(query.execute(self.writer()).await?.rows_affected())
+        let mut transaction = self.writer().begin().await?;
+        let history = sqlx::query(
+            "DELETE FROM account_history WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
+        );
+        history.bind(time).execute(&mut *transaction).await?;
+        let accounts = sqlx::query("DELETE FROM accounts WHERE deleted_at < $1").bind(time);
+        let purged = accounts.execute(&mut *transaction).await?.rows_affected();
+        transaction.commit().await?;
+        Ok(purged)
     }
 
     /// Stores accounts' states at once, for a change that a person asked for.
@@ -239,6 +264,8 @@ impl Store {
         for state in states {
             write_account_state(&mut transaction, state).await?;
         }
+        let history: Vec<_> = states.iter().flat_map(|state| &state.history).collect();
+        insert_account_history(&mut transaction, &history).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! connection and a few reading ones, and flushes at every commit: what a caller was told is stored survives a power cut.
 //! Look-ups return `Option`; whether "not found" is an error is for the edge to say.
 
+pub(crate) mod account_history;
 pub(crate) mod accounts;
 pub(crate) mod admin_tokens;
 pub(crate) mod admins;

@@ -68,6 +68,19 @@ impl Store {
         Ok(query.bind(at).fetch_optional(self.reports()).await?)
     }
 
+    /// The beginnings of the stretches of such a length that hold rows from before `at`, oldest first.
+    pub(crate) async fn hours_of_requests(&self, at: i64, length: i64) -> Result<Vec<i64>, StoreError> {
+        let query =
+            sqlx::query_scalar("SELECT DISTINCT at / $2 * $2 AS beginning FROM requests WHERE at < $1 ORDER BY 1");
+        Ok(query.bind(at).bind(length).fetch_all(self.reports()).await?)
+    }
+
+    /// How many rows are from before `at`.
+    pub(crate) async fn count_requests_before(&self, at: i64) -> Result<i64, StoreError> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM requests WHERE at < $1");
+        Ok(query.bind(at).fetch_one(self.reports()).await?)
+    }
+
     /// Deletes the oldest rows up to `cut`, at most `limit` of them; answers how many went.
     pub(crate) async fn trim_requests(&self, cut: &Cut, limit: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(

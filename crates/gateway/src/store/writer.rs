@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::account_history::insert_account_history;
 use super::accounts::{AccountState, QuotaRow, upsert_quota, write_account_state};
 use super::api_keys::{KeyUse, write_key_use};
 use super::conversations::{
@@ -34,6 +35,9 @@ const BATCH: usize = 256;
 
 /// A write that takes longer hangs.
 const STUCK_MS: u64 = 3_000;
+
+/// How long somebody who wants to read waits for what is being written.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How long records wait for company.
 const LINGER: Duration = Duration::from_millis(200);
@@ -61,6 +65,8 @@ pub(crate) enum Write {
     Quota(Box<QuotaRow>),
     Drift(Box<DriftRow>),
     KeyUse(Box<KeyUse>),
+    /// Nothing: who sends it wants to know when all before it is written.
+    Mark(oneshot::Sender<()>),
 }
 
 /// Sends to the writer; cheap to clone.
@@ -108,6 +114,32 @@ impl Writer {
             Ok(Err(message)) => Err(StoreError::Unsupported(message)),
             Err(_) => Err(StoreError::WriterGone),
         }
+    }
+
+    /// Returns once all that was queued until now is written, or when that takes too long.
+    pub(crate) async fn settled(&self) {
+        let (answer, written) = oneshot::channel();
+        let wait = async {
+            // A writer that has ended has written everything.
+            if self.queue.send(Write::Mark(answer)).await.is_ok() {
+                let _ = written.await;
+            }
+        };
+        if tokio::time::timeout(SETTLED, wait).await.is_err() {
+            tracing::warn!("the database is slow: what happened last is not yet shown");
+        }
+    }
+
+    /// Waits until there is room for more than what requests cause; whether there is.
+    pub(crate) async fn has_room(&self) -> bool {
+        let until = Instant::now() + SETTLED;
+        while self.waiting() > QUEUE / 4 {
+            if Instant::now() > until {
+                return false;
+            }
+            tokio::time::sleep(LINGER / 10).await;
+        }
+        true
     }
 
     /// Queues something that nobody waits for.
@@ -164,7 +196,7 @@ async fn run(
 /// Waits for company unless somebody waits for the batch.
 async fn linger(queue: &mut mpsc::Receiver<Write>, batch: &mut Vec<Write>) {
     let until = Instant::now() + LINGER;
-    while batch.len() < BATCH && !batch.iter().any(|write| matches!(write, Write::Turn(..))) {
+    while batch.len() < BATCH && !batch.iter().any(|write| matches!(write, Write::Turn(..) | Write::Mark(_))) {
         let room = BATCH - batch.len();
         match tokio::time::timeout_at(until, queue.recv_many(batch, room)).await {
             Ok(received) if received > 0 => {}
@@ -187,7 +219,7 @@ async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64, healt
             let message = error.to_string();
             tracing::error!(error = %message, "the database refused a write");
             for write in batch.drain(..) {
-                if !matches!(write, Write::Turn(..)) {
+                if !matches!(write, Write::Turn(..) | Write::Mark(_)) {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 }
                 acknowledge(write, Err(message.clone()));
@@ -204,9 +236,11 @@ async fn flush(store: &Store, batch: &mut Vec<Write>, dropped: &AtomicU64, healt
 }
 
 fn acknowledge(write: Write, result: Result<(), String>) {
-    if let Write::Turn(_, waiting) = write {
-        // Nobody waits any more when the client has left.
-        let _ = waiting.send(result);
+    // Nobody waits any more when the client has left.
+    match write {
+        Write::Turn(_, waiting) => drop(waiting.send(result)),
+        Write::Mark(waiting) => drop(waiting.send(())),
+        _ => {}
     }
 }
 
@@ -249,6 +283,7 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
     let mut requests = Vec::new();
     // The last state of an account in this batch is the one that counts.
     let mut accounts: HashMap<&str, &AccountState> = HashMap::new();
+    let mut history = Vec::new();
     // The same of a key; several threads may have queued theirs in another order than they counted.
     let mut uses: HashMap<&str, &KeyUse> = HashMap::new();
     for write in batch {
@@ -256,6 +291,7 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
             Write::Turn(commit, _) => requests.extend(commit.request.as_deref()),
             Write::Request(row) => requests.push(&**row),
             Write::Account(state) => {
+                history.extend(&state.history);
                 accounts.insert(&state.id, state);
             }
             Write::Quota(row) => upsert_quota(connection, row).await?,
@@ -266,11 +302,13 @@ async fn write_rows(connection: &mut SqliteConnection, batch: &[Write]) -> Resul
                     *latest = key_use;
                 }
             }
+            Write::Mark(_) => {}
         }
     }
     for state in accounts.into_values() {
         write_account_state(connection, state).await?;
     }
+    insert_account_history(connection, &history).await?;
     for key_use in uses.into_values() {
         write_key_use(connection, key_use).await?;
     }

@@ -197,3 +197,42 @@ async fn accounts_are_tested_by_a_line_of_chat_that_leaves_nothing() {
     assert_eq!(rig.admin("POST", "/jobs", Some(wrong)).await.0, 422);
     rig.no_violations();
 }
+
+#[tokio::test]
+async fn the_request_log_is_emptied_up_to_a_time_and_the_statistics_stay() {
+    let rig = Rig::new(&["anna"]).await;
+    let ask = async |id: &str| {
+        let body = json!({ "model": "grok-4.2", "messages": [{ "role": "user", "content": "hi" }] });
+        let key = rig.add_key(id).await;
+        rig.chat_as(&key, body, &[("x-request-id", id)]).await.ok();
+    };
+    ask("req-old-1").await;
+    rig.advance(600);
+    ask("req-old-2").await;
+    rig.advance(5 * 3_600);
+    ask("req-old-3").await;
+    rig.requests(3).await;
+    let (_, newest) = rig.admin("GET", "/requests?limit=1", None).await;
+    let before = text(&newest["items"][0]["at"]);
+    rig.advance(600);
+    ask("req-new").await;
+    rig.requests(4).await;
+
+    let scope = |filter: Value| json!({ "kind": "requests.purge", "scope": { "filter": filter } });
+    let (status, refused) = rig.admin("POST", "/jobs", Some(scope(json!({ "before": "yesterday" })))).await;
+    assert_eq!((status, &refused["error"]["fields"][0]["path"]), (422, &json!("/scope/filter/before")), "{refused}");
+    let (status, _) = rig.admin("POST", "/jobs", Some(scope(json!({})))).await;
+    assert_eq!(status, 422, "not without counting");
+    // The third began at this very time, so it is not from before it.
+    let (counted, purged) = run_confirmed(&rig, scope(json!({ "before": before }))).await;
+    assert_eq!((&counted["total"], &counted["missing"]), (&json!(2), &json!(0)), "{counted}");
+    assert_eq!((&purged["state"], &purged["progress"]["total"]), (&json!("succeeded"), &json!(1)), "{purged}");
+    let (_, left) = rig.admin("GET", "/requests", None).await;
+    let ids: Vec<_> = left["items"].as_array().unwrap().iter().map(|one| text(&one["request_id"])).collect();
+    assert_eq!(ids, ["req-new", "req-old-3"]);
+    let (counted, _) = run_confirmed(&rig, scope(json!({}))).await;
+    assert_eq!(counted["total"], 2);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM requests").await, 0);
+    let (_, top) = rig.admin("GET", "/stats/top?by=model&range=24h", None).await;
+    assert_eq!(top["items"][0]["requests"], 4, "{top}");
+}

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod account_history;
 mod admin;
 mod admin_access;
 mod auto;

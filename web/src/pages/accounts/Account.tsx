@@ -8,9 +8,9 @@ import { Failed, Field, Head, Skeleton, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
 import { ConversationTable, useConversations } from "../conversations/ConversationTable";
 import { RequestTable } from "../requests/RequestTable";
-import { AuditTable } from "../system/AuditTable";
+import { AccountHistory } from "./AccountHistory";
 import { useAccount } from "./AccountPanel";
-import { patchAccount } from "./actions";
+import { checkQuota, patchAccount, replaceToken } from "./actions";
 import { DeletePanel } from "./DeletePanel";
 import { AccountFacts, CheckQuota, QuotaTable, StateExplained } from "./parts";
 import { type Account as AccountView, Fingerprint, StatePill } from "./state";
@@ -80,8 +80,13 @@ export default function Account() {
 			)}
 			{tab === "requests" && <RequestTable filter={{ account: id }} />}
 			{tab === "conversations" && <Conversations id={id} />}
-			{tab === "history" && <AuditTable subject={id} />}
-			{tab === "settings" && <Settings account={account.data} />}
+			{tab === "history" && <AccountHistory id={id} />}
+			{tab === "settings" && (
+				<div className="flex flex-col gap-4">
+					<Settings account={account.data} />
+					<NewToken id={id} />
+				</div>
+			)}
 			{deleting && <DeletePanel scope={{ ids: [id] }} onClose={() => setDeleting(false)} onDone={() => navigate("/accounts")} />}
 		</>
 	);
@@ -89,6 +94,43 @@ export default function Account() {
 
 function Conversations({ id }: { id: string }) {
 	return <ConversationTable list={useConversations({ account: id })} />;
+}
+
+/** Another token for the same account, when the old one has expired. */
+function NewToken({ id }: { id: string }) {
+	const queries = useQueryClient();
+	const [token, setToken] = useState("");
+	const [isBusy, setBusy] = useState(false);
+	const replace = async (event: React.FormEvent) => {
+		event.preventDefault();
+		setBusy(true);
+		if (await replaceToken(id, token)) {
+			setToken("");
+			const account = await checkQuota(id);
+			if (account) queries.setQueryData(["account", id], account);
+		}
+		setBusy(false);
+	};
+	return (
+		<form className="box max-w-xl p-4" onSubmit={replace}>
+			<Field label={t("accounts.new_token")} hint={t("accounts.new_token_hint")}>
+				{(props) => (
+					<input
+						{...props}
+						className="input font-mono"
+						type="password"
+						autoComplete="off"
+						required
+						value={token}
+						onChange={(event) => setToken(event.target.value)}
+					/>
+				)}
+			</Field>
+			<button type="submit" className="btn" disabled={isBusy}>
+				{t("accounts.replace_token")}
+			</button>
+		</form>
+	);
 }
 
 function Settings({ account }: { account: AccountView }) {

@@ -77,6 +77,18 @@ export async function checkQuota(id: string) {
 	}
 }
 
+/** Gives an account another token; whether it was taken. */
+export async function replaceToken(id: string, token: string) {
+	try {
+		await api.post("/admin/api/v1/accounts/{id}/actions/replace_token", { params: { path: { id } }, body: { token } });
+		toast(t("accounts.token_replaced"));
+		return true;
+	} catch (error) {
+		toastError(error);
+		return false;
+	}
+}
+
 export async function clearCooldown(id: string) {
 	try {
 		const account = await api.post("/admin/api/v1/accounts/{id}/actions/clear_cooldown", { params: { path: { id } } });

@@ -62,6 +62,11 @@ export function StateExplained({ account }: { account: Account }) {
 					<button type="button" className="btn" onClick={() => void clearCooldown(account.id)}>
 						{state.name === "invalid" ? t("accounts.clear_invalid") : t("accounts.clear_at_once")}
 					</button>
+					{state.name === "invalid" && (
+						<Link href={`/accounts/${account.id}?tab=settings`} className="btn no-underline">
+							{t("accounts.new_token")}
+						</Link>
+					)}
 				</p>
 			)}
 		</section>

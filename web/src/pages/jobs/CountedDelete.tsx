@@ -18,6 +18,7 @@ export function CountedDelete({
 	confirm,
 	onStarted,
 	onClose,
+	choice,
 	children,
 }: {
 	kind: string;
@@ -28,6 +29,8 @@ export function CountedDelete({
 	confirm: (total: number) => string;
 	onStarted: (job: Schema["JobView"]) => void;
 	onClose: () => void;
+	/** What is to be chosen before it is counted. */
+	choice?: ReactNode;
 	/** What it would hit, and further choices. */
 	children: (counted: Schema["DryRun"]) => ReactNode;
 }) {
@@ -72,6 +75,7 @@ export function CountedDelete({
 				</>
 			}
 		>
+			{choice}
 			{counted.isPending && <Skeleton rows={3} />}
 			{counted.isError && <Failed error={counted.error} retry={() => counted.refetch()} />}
 			{counted.data && children(counted.data)}

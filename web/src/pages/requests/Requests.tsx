@@ -7,6 +7,7 @@ import { number, t, tCode } from "../../i18n";
 import { Icon } from "../../ui/icons";
 import { Head } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
+import { PurgePanel } from "./PurgePanel";
 import { RequestTable } from "./RequestTable";
 import { Volume } from "./Volume";
 import { errorWord, receiptWord } from "./words";
@@ -29,6 +30,7 @@ const RANGES = ["1h", "6h", "24h", "7d", "30d"];
 export default function Requests() {
 	const [query, setQuery] = useQuery();
 	const [tail, setTail] = useState(true);
+	const [purging, setPurging] = useState(false);
 	const range = query.get("range") ?? "24h";
 	const time: Record<string, string> = query.get("from")
 		? { from: query.get("from") as string, until: query.get("until") ?? "" }
@@ -61,10 +63,14 @@ export default function Requests() {
 						</button>
 					))}
 				</div>
+				<button type="button" className="btn" onClick={() => setPurging(true)}>
+					{t("requests.purge")}
+				</button>
 			</Head>
 			<Volume filter={filter} time={time} onRange={(from, until) => setQuery({ from, until })} />
 			<Filters filter={filter} time={time} onChange={setQuery} onClear={() => setQuery(clear)} />
 			<RequestTable filter={{ ...filter, ...time }} tail={tail} />
+			{purging && <PurgePanel onClose={() => setPurging(false)} />}
 		</>
 	);
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::AdminState;
 use super::body::Members;
 use super::caller::Caller;
-use super::described::{AccountFilterParameters, AccountPatchRequest, AccountRequest, AdminErrorBody};
+use super::described::{AccountFilterParameters, AccountPatchRequest, AccountRequest, AdminErrorBody, NewTokenRequest};
 use super::error::AdminError;
 use super::identifiers::{ResourceId, etag, if_match_number};
 use super::query::Parameters;
@@ -180,7 +180,7 @@ pub(super) async fn edit(
     };
     body.finish()?;
     let before = state.accounts.get(&id);
-    let account = state.accounts.patch(&id, patch, version).await?;
+    let account = state.accounts.patch(&id, patch, version, &caller.actor().name).await?;
     state.note(&caller, Change::new("account.update", &id).between(&before, &account)).await;
     publish(&state, &account);
     Ok(answer(account))
@@ -278,8 +278,36 @@ pub(super) async fn clear_cooldown(
 ) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
     let before = state.accounts.get(&id);
-    let account = state.accounts.clear_cooldown(&id).await?;
+    let account = state.accounts.clear_cooldown(&id, &caller.actor().name).await?;
     state.note(&caller, Change::new("account.clear_cooldown", &id).between(&before, &account)).await;
+    publish(&state, &account);
+    Ok(answer(account))
+}
+
+/// `POST /accounts/{id}/actions/replace_token` `{token}`: another token for the same account, when the old one has expired.
+#[utoipa::path(
+    post,
+    path = "/accounts/{id}/actions/replace_token",
+    operation_id = "accounts_replace_token",
+    tag = "accounts",
+    params(
+        ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
+    ),
+    request_body = NewTokenRequest,
+    responses((status = 200, description = "The account, with its conversations and its history.", body = AccountView, headers(("ETag" = String))), (status = 409, description = "Another account has this token; `existing` names it.", body = AdminErrorBody)),
+)]
+pub(super) async fn replace_token(
+    State(state): State<AdminState>,
+    caller: Caller,
+    id: ResourceId,
+    mut body: Members,
+) -> Result<Response, AdminError> {
+    let id = id.of_kind("acc_")?;
+    let token = body.required_text("token");
+    body.finish()?;
+    let before = state.accounts.get(&id);
+    let account = state.accounts.replace_token(&id, &token, &caller.actor().name).await?;
+    state.note(&caller, Change::new("account.replace_token", &id).between(&before, &account)).await;
     publish(&state, &account);
     Ok(answer(account))
 }

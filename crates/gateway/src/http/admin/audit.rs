@@ -64,7 +64,7 @@ pub(super) async fn list(
         items.remove(0);
     }
     items.truncate(limit);
-    let id = |entry: Option<&AuditEntry>| entry.map(|entry| entry.id().to_owned());
+    let id = |entry: Option<&AuditEntry>| entry.map(|entry| entry.id.clone());
     let next = if has_more || forwards { id(items.last()) } else { None };
     Ok(Json(AuditList { next, prev: id(items.first()), items }))
 }

@@ -109,6 +109,13 @@ pub(super) struct AccountRequest {
     enabled: Option<bool>,
 }
 
+/// Another token for an account.
+#[derive(ToSchema)]
+pub(super) struct NewTokenRequest {
+    /// The value of the `sso` cookie, or a whole `Cookie` header that holds it.
+    token: String,
+}
+
 /// What to change of an account.
 #[derive(ToSchema)]
 pub(super) struct AccountPatchRequest {
@@ -184,9 +191,9 @@ pub(super) struct ResetRequest {
 #[derive(ToSchema)]
 pub(super) struct JobRequest {
     /// `accounts.import`, `accounts.check_quota`, `accounts.test`, `accounts.cleanup_scan`, `accounts.set`, `accounts.tag`, `accounts.clear_cooldown`,
-    /// `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`.
+    /// `accounts.delete`, `accounts.restore`, `conversations.delete`, `images.delete`, `requests.purge`.
     kind: String,
-    /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list,
+    /// Which are meant: `{"ids": […]}` (at most 1,000), `{"view": …, "except": […]}` (accounts), `{"filter": {…}}` with the filters of their list (of `requests.purge`: `before`, a time),
     /// or `{"job": …, "outcome": …}` for the things of another job.
     #[schema(nullable = false, value_type = Object)]
     scope: Option<Value>,

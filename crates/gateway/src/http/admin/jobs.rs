@@ -214,6 +214,9 @@ fn read_scope(state: &AdminState, mut scope: Map<String, Value>, resource: Resou
         _ => Err(wrong(&format!("/scope/{name}"), "must be a text".to_owned())),
     };
     let read = if let Some(ids) = scope.remove("ids") {
+        if resource == Resource::Requests {
+            return Err(wrong("/scope/ids", "is not for the request log; use filter".to_owned()));
+        }
         Scope::Ids(texts("ids", ids)?)
     } else if let Some(view) = scope.remove("view") {
         if resource != Resource::Accounts {
@@ -257,6 +260,7 @@ fn read_filter(state: &AdminState, filter: Value, resource: Resource) -> Result<
         Resource::Accounts => Filter::Accounts(Box::new(accounts::filter(&mut parameters))),
         Resource::Conversations => Filter::Conversations(Box::new(conversations::filter(&mut parameters, state))),
         Resource::Images => Filter::Images(Box::new(images::filter(&mut parameters))),
+        Resource::Requests => Filter::Requests { before: parameters.time("before") },
     };
     parameters.finish().map_err(|error| error.within("/scope/filter"))?;
     Ok(filter)

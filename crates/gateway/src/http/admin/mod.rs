@@ -3,6 +3,7 @@
 //! One file per group of endpoints. Every answer is JSON and never cached; every failure, unknown routes included, is the one
 //! error object of `error.rs`. Sessions and tokens of the admin API open these routes; API keys never do.
 
+mod account_history;
 mod accounts;
 mod attention;
 mod audit;
@@ -125,8 +126,10 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(accounts::bin))
         .routes(routes!(accounts::restore))
         .routes(routes!(accounts::show, accounts::edit, accounts::delete))
+        .routes(routes!(account_history::list))
         .routes(routes!(accounts::check_quota))
         .routes(routes!(accounts::clear_cooldown))
+        .routes(routes!(accounts::replace_token))
         .routes(routes!(imports::preview))
         .routes(routes!(imports::show))
         .routes(routes!(jobs::list, jobs::start))

@@ -85,7 +85,7 @@ pub(super) async fn edit(
     let patch = AccountPatch { label: body.text("name"), enabled: body.flag("enabled"), ..AccountPatch::default() };
     body.finish()?;
     let before = find(&state, &token).ok_or_else(unknown)?;
-    let after = state.accounts.patch(&before.id, patch, None).await?;
+    let after = state.accounts.patch(&before.id, patch, None, &caller.0.actor().name).await?;
     state.note(&caller.0, Change::new("account.update", &after.id).between(&before, &after)).await;
     Ok(Json(json!({ "success": true, "token": after.fingerprint, "id": after.id })))
 }
