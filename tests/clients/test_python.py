@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import unittest
 import urllib.request
 
@@ -270,18 +272,61 @@ class UpstreamErrors(unittest.TestCase):
 class Readme(unittest.TestCase):
     def test_python_example_runs_as_written(self):
         for name in ["README", "README_ZH"]:
-            text = open(os.environ[name], encoding="utf-8").read()
+            with open(os.environ[name], encoding="utf-8") as page:
+                text = page.read()
             code = re.search(r"```python\n(.*?)```", text, re.S).group(1).replace("http://127.0.0.1:8000/v1", BASE_URL)
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
             self.assertEqual((done.returncode, done.stdout), (0, 'Answer 1: you said "hello".\n'), done.stderr)
 
     def test_curl_example_runs_as_written(self):
         for name in ["README", "README_ZH"]:
-            text = open(os.environ[name], encoding="utf-8").read()
+            with open(os.environ[name], encoding="utf-8") as page:
+                text = page.read()
             code = re.search(r"```bash\n(curl .*?chat/completions.*?)```", text, re.S).group(1)
             code = code.replace("http://127.0.0.1:8000/v1", BASE_URL)
             done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60)
             self.assertIn('"object":"chat.completion"', done.stdout.replace(" ", ""), done.stderr)
+
+
+class Operations(unittest.TestCase):
+    """The scripts of docs/OPERATIONS.md, as written but for the token, the address and the request."""
+
+    def run_script(self, marker, **replaced):
+        with open(os.environ["OPERATIONS"], encoding="utf-8") as page:
+            blocks = re.findall(r"```bash\n(.*?)```", page.read(), re.S)
+        setting = next(block for block in blocks if 'A="Authorization: Bearer' in block).splitlines()[0]
+        code = next(block for block in blocks if marker in block)
+        if setting not in code:
+            code = f"{setting}\n{code}"
+        admin = Admin()
+        token = admin.call("POST", "/tokens", {"name": f"script {time.time_ns()}", "scopes": ["all"]})["token"]
+        for old, new in {"adm_…": token, "http://127.0.0.1:8000": BASE_URL.removesuffix("/v1"), **replaced}.items():
+            self.assertIn(old, code)
+            code = code.replace(old, new)
+        with tempfile.TemporaryDirectory() as directory:
+            with open(f"{directory}/tokens.txt", "w") as file:
+                file.write("sso=script-one\nscript-two\nscript-two\nthis is no token\n")
+            done = subprocess.run(["bash", "-euc", code], capture_output=True, text=True, timeout=60, cwd=directory)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_a_file_is_imported_and_what_failed_is_told(self):
+        output = self.run_script("imports/preview")
+        self.assertEqual(output.splitlines()[-1].split("\t")[:2], ["4", "unreadable"], output)
+        labels = [one["state"]["name"] for one in Admin().call("GET", "/accounts?limit=100")["items"]]
+        self.assertEqual(len(labels), 5, "the three of the demo and two new ones")
+
+    def test_why_a_request_failed(self):
+        script({"status": 400, "content_type": "application/json", "body": '{"error":{"code":3,"message":"Bad request"}}'})
+        try:
+            with self.assertRaises(openai.BadRequestError) as caught:
+                client().chat.completions.create(model="grok-4.2", messages=[user("x")])
+        finally:
+            script({"name": "default"})
+        time.sleep(0.5)
+        told = json.loads(self.run_script("why did this request fail?", **{"req-9f31c2": caught.exception.response.headers["x-request-id"]}))
+        self.assertEqual([one["outcome"] for one in told["attempts"]], ["rejected_bad_request"], told)
+        self.assertIn("rejected_bad_request", told["cause"]["message"])
 
 
 if __name__ == "__main__":

@@ -147,12 +147,16 @@ function Week({ lines }: { lines: Line[] }) {
 						key={`${span.from}${span.words}`}
 						className={`absolute inset-y-0 ${span.dead ? "bg-bad" : "bg-warn"}`}
 						style={{
-							left: `${((span.from - start) / WEEK) * 100}%`,
-							width: `max(2px, ${((span.to - span.from) / WEEK) * 100}%)`,
+							left: `min(${((span.from - start) / WEEK) * 100}%, 100% - 3px)`,
+							width: `max(3px, ${((span.to - span.from) / WEEK) * 100}%)`,
 						}}
 						title={span.words}
 					/>
 				))}
+			</div>
+			<div aria-hidden="true" className="mt-0.5 flex justify-between text-xs text-ink-3">
+				<span>{t("shell.ago", { length: length(WEEK) })}</span>
+				<span>{t("shell.now")}</span>
 			</div>
 		</figure>
 	);
