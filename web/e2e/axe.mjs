@@ -9,6 +9,7 @@ const PAGES = [
 	"/accounts",
 	"/accounts/new",
 	"/keys",
+	"/models",
 	"/connect",
 	"/stats",
 	"/requests",

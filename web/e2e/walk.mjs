@@ -15,6 +15,7 @@ const PAGES = [
 	"/jobs",
 	"/settings",
 	"/system",
+	"/models",
 	"/connect",
 ];
 
@@ -145,6 +146,29 @@ export async function walk(browser, world) {
 		await page.getByText(t("settings.reverted")).waitFor();
 		await field.waitFor();
 		assert.equal(await field.inputValue(), "2m");
+	});
+
+	await check("a client's own name for a model is answered, and a model is switched off", async () => {
+		const asked = () => world.chat("by another name", { body: { model: "gpt-4o" } }).then((answer) => answer.json());
+		assert.equal((await asked()).choices?.[0]?.finish_reason, "stop", "unknown names pass through");
+		await page.goto(`${base}/admin/models`);
+		await page.getByRole("button", { name: `${t("models.make_alias")} gpt-4o`, exact: true }).click();
+		const form = page.getByRole("form", { name: t("models.new_alias") });
+		assert.equal(await form.getByLabel(t("models.alias_name"), { exact: true }).inputValue(), "gpt-4o");
+		await form.getByLabel(t("models.alias_of"), { exact: true }).fill("grok-expert");
+		await form.getByRole("button", { name: t("models.add_alias"), exact: true }).click();
+		const row = page.getByRole("row").filter({ hasText: "gpt-4o" });
+		await row.getByText("expert", { exact: true }).waitFor();
+		assert.equal((await asked()).model, "gpt-4o");
+		await world.shot(page, `models-${world.language}`);
+		const expert = page.getByRole("row").filter({ hasText: "grok-expert" }).first();
+		await expert.getByRole("button", { name: t("accounts.disable") }).click();
+		await expert.getByText(t("models.off"), { exact: true }).waitFor();
+		assert.equal((await asked()).error?.code, "model_disabled");
+		await expert.getByRole("button", { name: t("accounts.enable") }).click();
+		await expert.getByText(t("models.on"), { exact: true }).waitFor();
+		await row.getByRole("button", { name: t("models.forget") }).click();
+		await row.waitFor({ state: "detached" });
 	});
 
 	await check("a key is made, shown once, limited", async () => {

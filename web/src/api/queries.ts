@@ -13,6 +13,8 @@ export const useJobs = () =>
 export const useSession = () =>
 	useQuery({ queryKey: ["session"], queryFn: () => api.get("/admin/api/v1/session"), staleTime: 60_000 });
 
+export const useModels = () => useQuery({ queryKey: ["models"], queryFn: () => api.get("/admin/api/v1/models") });
+
 export const useSystem = () => useQuery({ queryKey: ["system"], queryFn: () => api.get("/admin/api/v1/system") });
 
 /** The present minute and the last hour: figures that move whether or not anybody looks. */

@@ -610,6 +610,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The names that clients may use, those switched off included. */
+        get: operations["models_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/v1/playground/chat": {
         parameters: {
             query?: never;
@@ -1568,12 +1585,12 @@ export interface components {
          * @description What a text must look like. Empty texts are fine; empty entries of lists are not.
          * @enum {string}
          */
-        Format: "header_value" | "public_url" | "proxy_url" | "network" | "origin";
+        Format: "header_value" | "public_url" | "proxy_url" | "network" | "origin" | "model_alias" | "model_name";
         /**
          * @description Where a setting stands in the console.
          * @enum {string}
          */
-        Group: "general" | "network" | "accounts" | "conversations" | "output" | "storage" | "security";
+        Group: "general" | "network" | "accounts" | "conversations" | "models" | "output" | "storage" | "security";
         /** @description A group of settings. */
         GroupEntry: {
             name: components["schemas"]["Group"];
@@ -1922,10 +1939,53 @@ export interface components {
             owned_by: string;
             reasoning?: boolean | null;
         };
-        /** @description The models that the key may use. */
+        /** @description All of them. */
         ModelList: {
-            data: components["schemas"]["ModelBody"][];
-            object: string;
+            items: components["schemas"]["ModelView"][];
+            /** @description Names that clients have used in the last 24 hours and that pass through as they are. */
+            passed_through: components["schemas"]["PassedThrough"][];
+        };
+        /** @description A name that clients may use. */
+        ModelView: {
+            /** @description The model that an alias or a pattern stands for. */
+            alias_of?: string | null;
+            /**
+             * Format: int32
+             * @description Tokens; a hint, because the upstream publishes none.
+             */
+            context_length?: number | null;
+            description?: string | null;
+            enabled: boolean;
+            /** Format: double */
+            first_token_p50_ms?: number | null;
+            /** @description `listed`: the gateway's own; `alias`: a further name; `pattern`: all names that begin so. */
+            kind: string;
+            /** @description The plan that an account needs, as far as is known: `free`, `super` or `heavy`. */
+            minimum_tier?: string | null;
+            /** @description What the upstream is asked for. */
+            mode: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Queries left over these accounts, and in all, as far as they are known.
+             */
+            quota_remaining?: number | null;
+            /** Format: int64 */
+            quota_total?: number | null;
+            /**
+             * Format: int64
+             * @description Accounts that can serve its mode now; `null` where the mode is not one of the known.
+             */
+            ready_accounts?: number | null;
+            /** @description Whether it thinks before it answers; `null`: it decides. */
+            reasoning?: boolean | null;
+            /**
+             * Format: int64
+             * @description Of the last 24 hours, by this name.
+             */
+            requests_24h: number;
+            /** Format: int64 */
+            succeeded_24h: number;
         };
         /** @description Where to. */
         MoveRequest: {
@@ -1984,6 +2044,14 @@ export interface components {
         NewTokenRequest: {
             /** @description The value of the `sso` cookie, or a whole `Cookie` header that holds it. */
             token: string;
+        };
+        /** @description A name that nobody has given. */
+        PassedThrough: {
+            name: string;
+            /** Format: int64 */
+            requests_24h: number;
+            /** Format: int64 */
+            succeeded_24h: number;
         };
         /** @description A new password. */
         PasswordRequest: {
@@ -2267,6 +2335,8 @@ export interface components {
             cooldown_quota_left?: number | null;
             /** @description Web origins that may call /v1 from a browser; * for all */
             cors_allowed_origins?: string[] | null;
+            /** @description Models that are not listed and not answered for */
+            disabled_models?: string[] | null;
             /** @description Accounts that must meet trouble of the exit before it is left alone */
             exit_breaker_accounts?: number | null;
             /** @description Time the exit is left alone */
@@ -2300,6 +2370,8 @@ export interface components {
             max_log_entries?: number | null;
             /** @description Size of one log file */
             max_log_file_mb?: number | null;
+            /** @description Further names for models, such as gpt-4o=grok-4.2; a * at the end of the name stands for any rest */
+            model_aliases?: string[] | null;
             /** @description Proxy for everything sent upstream; empty for none */
             proxy_url?: string | null;
             /** @description Age at which a quota reading is renewed; 0: never by itself */
@@ -2364,6 +2436,8 @@ export interface components {
             cooldown_quota_left: number;
             /** @description Web origins that may call /v1 from a browser; * for all */
             cors_allowed_origins: string[];
+            /** @description Models that are not listed and not answered for */
+            disabled_models: string[];
             /** @description Accounts that must meet trouble of the exit before it is left alone */
             exit_breaker_accounts: number;
             /** @description Time the exit is left alone */
@@ -2397,6 +2471,8 @@ export interface components {
             max_log_entries: number;
             /** @description Size of one log file */
             max_log_file_mb: number;
+            /** @description Further names for models, such as gpt-4o=grok-4.2; a * at the end of the name stands for any rest */
+            model_aliases: string[];
             /** @description Proxy for everything sent upstream; empty for none */
             proxy_url: string;
             /** @description Age at which a quota reading is renewed; 0: never by itself */
@@ -4444,6 +4520,29 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["NotJson"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    models_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The names that clients may use, those switched off included. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["RateLimited"];
         };
     };

@@ -18,6 +18,7 @@ import {
 	Images,
 	Jobs,
 	Keys,
+	Models,
 	Overview,
 	Playground,
 	Requests,
@@ -81,6 +82,7 @@ function Shell() {
 							<Route path="/accounts/:id" component={Account} />
 							<Route path="/keys" component={Keys} />
 							<Route path="/connect" component={Connect} />
+							<Route path="/models" component={Models} />
 							<Route path="/stats" component={Stats} />
 							<Route path="/requests" component={Requests} />
 							<Route path="/conversations/:id?" component={Conversations} />

@@ -16,6 +16,7 @@ export const groups: { name: Key | null; places: Place[] }[] = [
 		places: [
 			{ path: "/accounts", icon: "account", name: "shell.accounts", key: "a" },
 			{ path: "/keys", icon: "key", name: "shell.keys", key: "k" },
+			{ path: "/models", icon: "model", name: "shell.models", key: "m" },
 			{ path: "/connect", icon: "connect", name: "shell.connect", key: "n" },
 		],
 	},

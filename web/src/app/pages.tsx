@@ -30,6 +30,7 @@ export const Accounts = page(() => import("../pages/accounts/Accounts"));
 export const Account = page(() => import("../pages/accounts/Account"));
 export const Keys = page(() => import("../pages/keys/Keys"));
 export const Connect = page(() => import("../pages/keys/Connect"));
+export const Models = page(() => import("../pages/models/Models"));
 export const Stats = page(() => import("../pages/overview/Stats"));
 export const Requests = page(() => import("../pages/requests/Requests"));
 export const Conversations = page(() => import("../pages/conversations/Conversations"));

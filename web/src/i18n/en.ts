@@ -4,6 +4,7 @@ import error from "./en/error.json";
 import images from "./en/images.json";
 import jobs from "./en/jobs.json";
 import keys from "./en/keys.json";
+import models from "./en/models.json";
 import overview from "./en/overview.json";
 import playground from "./en/playground.json";
 import requests from "./en/requests.json";
@@ -19,6 +20,7 @@ export const words = {
 	...images,
 	...jobs,
 	...keys,
+	...models,
 	...overview,
 	...playground,
 	...requests,

@@ -4,6 +4,7 @@ import error from "./zh-CN/error.json";
 import images from "./zh-CN/images.json";
 import jobs from "./zh-CN/jobs.json";
 import keys from "./zh-CN/keys.json";
+import models from "./zh-CN/models.json";
 import overview from "./zh-CN/overview.json";
 import playground from "./zh-CN/playground.json";
 import requests from "./zh-CN/requests.json";
@@ -19,6 +20,7 @@ export const words = {
 	...images,
 	...jobs,
 	...keys,
+	...models,
 	...overview,
 	...playground,
 	...requests,

@@ -17,6 +17,7 @@ const paths: Record<string, ReactNode> = {
 	chat: <path d="M2.5 3h11v7.5H7l-3 2.5v-2.5H2.5z" />,
 	account: <path d="M8 8a2.7 2.7 0 1 0 0-5.4A2.7 2.7 0 0 0 8 8Zm-5.5 5.5c.5-2.6 2.7-3.8 5.5-3.8s5 1.2 5.5 3.8" />,
 	key: <path d="M5.5 12.5a3 3 0 1 1 2.7-4.3h5.3v2.3h-1.7v1.7H9.6V10.5H8.2a3 3 0 0 1-2.7 2ZM5.4 9.5h.1" />,
+	model: <path d="M8 2.5 13 5.3v5.4L8 13.5 3 10.7V5.3zM3 5.3 8 8l5-2.7M8 8v5.5" />,
 	connect: <path d="M6 10 10 6M7 4.5 8.6 3a3 3 0 0 1 4.3 4.3L11.4 9M9 11.5 7.4 13a3 3 0 0 1-4.3-4.3L4.6 7" />,
 	stats: <path d="M3 13.5v-5m5 5v-11m5 11v-7" />,
 	list: <path d="M2.5 4h11m-11 4h11m-11 4h7" />,

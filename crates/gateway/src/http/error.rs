@@ -112,6 +112,13 @@ impl ApiError {
         Self { param: Some("model".to_owned()), ..error }
     }
 
+    pub(crate) fn model_disabled(model: &str) -> Self {
+        let message =
+            format!("The model `{model}` is switched off on this gateway; GET /v1/models lists those that are not.");
+        let error = Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, "model_disabled", message);
+        Self { param: Some("model".to_owned()), ..error }
+    }
+
     pub(crate) fn too_large(limit_mb: u64) -> Self {
         let message = format!("The request body is larger than {limit_mb} MB, the limit of this gateway.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "request_too_large", message)

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::address::{Network, WebAddress};
+use super::models::{ModelAlias, is_model_name};
 use super::table::FIELDS;
 
 /// Where a setting stands in the console.
@@ -14,6 +15,7 @@ pub(crate) enum Group {
     Network,
     Accounts,
     Conversations,
+    Models,
     Output,
     Storage,
     Security,
@@ -60,6 +62,9 @@ pub(crate) enum Format {
     ProxyUrl,
     Network,
     Origin,
+    /// `name=model`.
+    ModelAlias,
+    ModelName,
 }
 
 /// Which part of a value must not be shown.
@@ -231,11 +236,12 @@ impl Field {
 
 impl Group {
     /// All, in the order in which a page shows them, with their titles in English and Chinese.
-    pub(crate) const ALL: [(Self, &'static str, &'static str); 7] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::General, "General", "常规"),
         (Self::Network, "Network and exit", "网络与出口"),
         (Self::Accounts, "Accounts and rests", "账号与冷却"),
         (Self::Conversations, "Conversations", "会话"),
+        (Self::Models, "Models", "模型"),
         (Self::Output, "Output", "输出"),
         (Self::Storage, "Storage and log", "存储与日志"),
         (Self::Security, "Security", "安全"),
@@ -257,6 +263,8 @@ impl Format {
                 (is_http(address.scheme) || matches!(address.scheme, "socks5" | "socks5h")) && address.is_bare()
             }),
             Self::Network => text.parse::<Network>().is_ok(),
+            Self::ModelAlias => text.parse::<ModelAlias>().is_ok(),
+            Self::ModelName => is_model_name(text),
             Self::Origin => {
                 text == "*"
                     || WebAddress::parse(text)
@@ -273,6 +281,10 @@ impl Format {
                 ("proxy_url", "must be an address such as http://host:3128 or socks5h://name:password@host:1080")
             }
             Self::Network => ("network", "must be an IP address or a network such as 10.0.0.0/8"),
+            Self::ModelAlias => {
+                ("model_alias", "must be a name and a model, such as gpt-4o=grok-4.2 or gpt-*=grok-4.2")
+            }
+            Self::ModelName => ("model_name", "must be the name of a model, without spaces, commas, = and *"),
             Self::Origin => ("origin", "must be * or an origin such as https://chat.example.com"),
         };
         FieldError::new(path, "format", json!({ "expected": expected }), message)
@@ -322,6 +334,8 @@ mod tests {
             ("trusted_proxies", json!([7]), "/trusted_proxies/0", "type"),
             ("trusted_proxies", json!([""]), "/trusted_proxies/0", "format"),
             ("cors_allowed_origins", json!(["https://host/"]), "/cors_allowed_origins/0", "format"),
+            ("model_aliases", json!(["gpt-4o=grok-4.2", "gpt-4o"]), "/model_aliases/1", "format"),
+            ("disabled_models", json!(["grok heavy"]), "/disabled_models/0", "format"),
         ];
         for (name, value, path, code) in cases {
             let error = Field::named(name).unwrap().check(&value).unwrap_err();

@@ -8,8 +8,8 @@ const DAY: u64 = 86_400;
 
 /// All settings, in the order in which the file and the console show them.
 pub(crate) const FIELDS: &[Field] = &{
-    use Format::{HeaderValue, Network, Origin, ProxyUrl, PublicUrl};
-    use Group::{Accounts, Conversations, General, Output, Security, Storage};
+    use Format::{HeaderValue, ModelAlias, ModelName, Network, Origin, ProxyUrl, PublicUrl};
+    use Group::{Accounts, Conversations, General, Models, Output, Security, Storage};
     use Unit::{Count, Days, Megabytes, Minutes, Seconds};
     [
         Field::text(
@@ -224,6 +224,20 @@ pub(crate) const FIELDS: &[Field] = &{
             Conversations,
             "Keep chats private (temporary) upstream",
             "在上游使用私密（临时）会话",
+        ),
+        Field::list(
+            "model_aliases",
+            Models,
+            ModelAlias,
+            "Further names for models, such as gpt-4o=grok-4.2; a * at the end of the name stands for any rest",
+            "模型别名，例如 gpt-4o=grok-4.2；名称末尾的 * 代表任意后缀",
+        ),
+        Field::list(
+            "disabled_models",
+            Models,
+            ModelName,
+            "Models that are not listed and not answered for",
+            "停用的模型：不列出，也不应答",
         ),
         Field::flag("show_thinking", Output, "Show the model's reasoning", "显示思考过程"),
         Field::flag(

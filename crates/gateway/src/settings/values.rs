@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::Network;
+use super::models::ModelAlias;
 
 /// What is sent upstream as the browser unless the operator sets another.
 const USER_AGENT: &str =
@@ -43,6 +44,10 @@ pub(crate) struct Settings {
     pub(crate) max_log_file_mb: u64,
     /// The least severe log lines that are written.
     pub(crate) log_level: LogLevel,
+    /// Names that clients use for models, in the order in which they are looked at.
+    pub(crate) model_aliases: Vec<ModelAlias>,
+    /// Models that are switched off.
+    pub(crate) disabled_models: Vec<String>,
     /// Whether reasoning reaches the client.
     pub(crate) show_thinking: bool,
     /// Whether search and tool steps show in the reasoning.
@@ -115,6 +120,8 @@ impl Default for Settings {
             max_image_cache_mb: 500,
             max_log_file_mb: 10,
             log_level: LogLevel::Info,
+            model_aliases: Vec::new(),
+            disabled_models: Vec::new(),
             show_thinking: true,
             show_search: true,
             reasoning_format: ReasoningFormat::ThinkTags,

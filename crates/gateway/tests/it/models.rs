@@ -1,6 +1,6 @@
 //! `GET /v1/models`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{KEY, Rig};
 
@@ -39,4 +39,76 @@ async fn an_unknown_model_is_not_in_the_list() {
     let without_key = rig.http().get(rig.url("/v1/models")).send().await.unwrap();
     assert_eq!(without_key.status(), 401);
     assert!(rig.simulator.calls().is_empty(), "the list costs no upstream call");
+}
+
+async fn set(rig: &Rig, patch: Value) {
+    let (status, settings) = rig.admin_with("PATCH", "/settings", Some(patch), &[("if-match", "*")]).await;
+    assert_eq!(status, 200, "{settings}");
+}
+
+async fn names(rig: &Rig) -> Vec<String> {
+    let (_, list) = get(rig, "/v1/models").await;
+    list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn ask(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] })
+}
+
+#[tokio::test]
+async fn clients_with_names_of_their_own_are_answered_by_the_model_behind_them() {
+    let rig = Rig::new(&["anna"]).await;
+    set(&rig, json!({ "model_aliases": ["gpt-4o=grok-expert", "gpt-*=grok-4.2"] })).await;
+    for (name, mode) in [("gpt-4o", "expert"), ("GPT-5-mini", "auto"), ("grok-fast", "fast")] {
+        let reply = rig.chat(ask(name)).await.ok();
+        assert_eq!(reply.body["model"], name, "answers repeat what was asked for");
+        let question = rig.last_question().body.to_string();
+        assert!(question.contains(&format!("\"{mode}\"")), "{name}: {question}");
+    }
+    let listed = names(&rig).await;
+    assert!(listed.contains(&"gpt-4o".to_owned()) && !listed.iter().any(|name| name.contains('*')), "{listed:?}");
+    let (_, one) = get(&rig, "/v1/models/gpt-4o").await;
+    assert_eq!((&one["alias_of"], &one["mode"]), (&json!("grok-expert"), &json!("expert")));
+
+    // A key that may use the model may use its other names.
+    let (_, made) = rig.admin("POST", "/keys", Some(json!({ "name": "narrow", "models": ["grok-expert"] }))).await;
+    let key = made["keys"][0]["key"].as_str().unwrap().to_owned();
+    rig.chat_as(&key, ask("gpt-4o"), &[]).await.ok();
+    let refused = rig.chat_as(&key, ask("gpt-5"), &[]).await;
+    assert_eq!((refused.status, &refused.error()["code"]), (403, &json!("model_not_allowed")), "{}", refused.body);
+
+    rig.requests(5).await;
+    let (status, list) = rig.admin("GET", "/models", None).await;
+    assert_eq!(status, 200, "{list}");
+    let shown = |name: &str| list["items"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+    let alias = shown("gpt-4o");
+    assert_eq!(
+        (&alias["kind"], &alias["mode"], &alias["requests_24h"]),
+        (&json!("alias"), &json!("expert"), &json!(2))
+    );
+    assert_eq!((&alias["ready_accounts"], &alias["enabled"]), (&json!(1), &json!(true)), "{alias}");
+    assert_eq!(shown("gpt-*")["kind"], "pattern");
+    let passed = &list["passed_through"];
+    assert_eq!((&passed[0]["name"], &passed[0]["requests_24h"]), (&json!("GPT-5-mini"), &json!(1)), "{passed}");
+    rig.no_violations();
+}
+
+#[tokio::test]
+async fn a_model_that_is_switched_off_is_neither_listed_nor_answered_for() {
+    let rig = Rig::new(&["anna"]).await;
+    set(&rig, json!({ "model_aliases": ["best=grok-heavy"], "disabled_models": ["grok-heavy"] })).await;
+    for name in ["grok-heavy", "heavy", "best"] {
+        let refused = rig.chat(ask(name)).await;
+        let error = refused.error();
+        assert_eq!((refused.status, &error["code"], &error["param"]), (404, &json!("model_disabled"), &json!("model")));
+    }
+    assert!(rig.simulator.calls().is_empty(), "nobody was asked");
+    let listed = names(&rig).await;
+    assert!(listed.contains(&"grok-expert".to_owned()), "{listed:?}");
+    assert!(!listed.iter().any(|name| name == "grok-heavy" || name == "best"), "{listed:?}");
+    set(&rig, json!({ "disabled_models": [] })).await;
+    rig.chat(ask("best")).await.ok();
+    let (status, refused) =
+        rig.admin_with("PATCH", "/settings", Some(json!({ "model_aliases": ["a b=c"] })), &[("if-match", "*")]).await;
+    assert_eq!((status, &refused["error"]["fields"][0]["path"]), (422, &json!("/model_aliases/0")), "{refused}");
 }

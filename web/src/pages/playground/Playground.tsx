@@ -3,6 +3,7 @@ import { useQuery as useData } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import { api } from "../../api/client";
+import { useModels } from "../../api/queries";
 import { number, t, tCode } from "../../i18n";
 import { Copy } from "../../ui/Copy";
 import { Icon } from "../../ui/icons";
@@ -18,12 +19,14 @@ type Image = { name: string; url: string };
 /** A question with all answers that it got; `at` is the one that the chat goes on with. */
 type Turn = { question: string; images: Image[]; answers: Answer[]; at: number };
 
-const MODELS = ["grok-4.2", "grok-4.2-fast", "grok-expert", "grok-heavy", "grok-3"];
 const empty: Answer = { text: "", thinking: "", meta: null, error: null, running: true, raw: [] };
 
 export default function Playground() {
 	const [query, setQuery] = useQuery();
 	const [model, setModel] = useState("grok-4.2");
+	const models = useModels();
+	const usable = models.data?.items.filter((one) => one.enabled && one.kind !== "pattern").map((one) => one.name) ?? [];
+	const names = usable.includes(model) ? usable : [model, ...usable];
 	const [account, setAccount] = useState(query.get("account") ?? "");
 	const [asKey, setAsKey] = useState("");
 	const [system, setSystem] = useState("");
@@ -136,7 +139,7 @@ export default function Playground() {
 					value={model}
 					onChange={(event) => setModel(event.target.value)}
 				>
-					{MODELS.map((one) => (
+					{names.map((one) => (
 						<option key={one}>{one}</option>
 					))}
 				</select>

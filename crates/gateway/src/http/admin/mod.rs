@@ -26,6 +26,7 @@ mod imports;
 mod jobs;
 mod keys;
 mod live;
+mod models;
 mod password;
 mod playground;
 mod query;
@@ -142,6 +143,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(conversation_actions::move_to))
         .routes(routes!(conversation_actions::fetch_content))
         .routes(routes!(conversation_tree::show))
+        .routes(routes!(models::list))
         .routes(routes!(playground::chat))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::show, keys::edit, keys::delete))

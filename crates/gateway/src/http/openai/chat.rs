@@ -101,17 +101,20 @@ async fn read_turn(
     let body = body::read(headers, body, settings.max_body_mb).await?;
     record.read();
     let turn = read(&body, key, settings, headers)?;
-    note_turn(&turn, key, record)?;
+    note_turn(&turn, key, settings, record)?;
     Ok(turn)
 }
 
-/// Notes what is asked, and refuses what the key may not.
-fn note_turn(turn: &Turn, key: &ApiKey, record: &mut RequestRecord) -> Result<(), ApiError> {
+/// Notes what is asked, and refuses what is switched off and what the key may not.
+fn note_turn(turn: &Turn, key: &ApiKey, settings: &Settings, record: &mut RequestRecord) -> Result<(), ApiError> {
     record.row.model = Some(turn.model.chars().take(128).collect());
     record.row.mode = Some(turn.ask.model.mode.id().chars().take(128).collect());
     record.row.stream = turn.stream;
     record.row.prompt_tokens = i64::try_from(turn.prompt_tokens).ok();
-    if !key.allows(&turn.model) {
+    if !settings.is_model_enabled(&turn.model) {
+        return Err(ApiError::model_disabled(&turn.model));
+    }
+    if !key.allows(&turn.model) && !key.allows(&turn.ask.model.id) {
         return Err(ApiError::model_not_allowed(&turn.model));
     }
     Ok(())
@@ -152,7 +155,7 @@ pub(in crate::http) async fn console_chat(
         record.read();
         let request = read_chat_request(&ask.body)?;
         let mut turn = Turn::of_chat(request, admission.key(), &settings, headers);
-        note_turn(&turn, admission.key(), &mut record)?;
+        note_turn(&turn, admission.key(), &settings, &mut record)?;
         // Whatever key's limits apply: the conversations are the console's.
         CONSOLE_KEY.clone_into(&mut turn.ask.key_id);
         turn.ask.account = ask.account;

@@ -5,13 +5,14 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use protocol::model::{CatalogueEntry, catalogue};
 use serde_json::{Value, json};
 
 use crate::http::ApiState;
 use crate::http::caller::authenticate;
 use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
+use crate::keys::ApiKey;
+use crate::settings::NamedModel;
 
 /// Clients want a real time; the day the present modes appeared is as good as any.
 const CREATED: i64 = 1_774_224_000;
@@ -25,7 +26,7 @@ pub(in crate::http) async fn list_models(
         Ok(key) => key,
         Err(error) => return error.into_response(&request_id.0.0),
     };
-    let models: Vec<Value> = catalogue().iter().filter(|entry| key.allows(entry.id)).map(shown).collect();
+    let models: Vec<Value> = listed(&state, &key).iter().map(shown).collect();
     Json(json!({ "object": "list", "data": models })).into_response()
 }
 
@@ -41,22 +42,37 @@ pub(in crate::http) async fn get_model(
     };
     // A name that is not even text is no model's name.
     let id = id.map(|Path(id)| id).unwrap_or_default();
-    match catalogue().iter().find(|entry| entry.id == id && key.allows(entry.id)) {
-        Some(entry) => Json(shown(entry)).into_response(),
+    match listed(&state, &key).iter().find(|model| model.name == id) {
+        Some(model) => Json(shown(model)).into_response(),
         None => ApiError::model_not_found(&id).into_response(&request_id.0.0),
     }
 }
 
-fn shown(entry: &CatalogueEntry) -> Value {
-    json!({
-        "id": entry.id,
+/// Names that the key may use now. Patterns are none.
+fn listed(state: &ApiState, key: &ApiKey) -> Vec<NamedModel> {
+    let mut models = state.settings.current().named_models();
+    models.retain(|model| {
+        !model.is_pattern() && model.enabled && (key.allows(&model.name) || key.allows(&model.model.id))
+    });
+    models
+}
+
+fn shown(model: &NamedModel) -> Value {
+    let mut shown = json!({
+        "id": model.name,
         "object": "model",
         "created": CREATED,
         "owned_by": "xai",
-        "description": entry.description,
-        "context_length": entry.context_length,
-        "mode": entry.mode,
-        "minimum_tier": entry.minimum_tier.label(),
-        "reasoning": entry.reasoning,
-    })
+        "mode": model.model.mode.id(),
+        "reasoning": model.model.reasoning,
+    });
+    if let Some(entry) = model.entry {
+        shown["description"] = json!(entry.description);
+        shown["context_length"] = json!(entry.context_length);
+        shown["minimum_tier"] = json!(entry.minimum_tier.label());
+    }
+    if let Some(alias_of) = &model.alias_of {
+        shown["alias_of"] = json!(alias_of);
+    }
+    shown
 }

@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 use protocol::history::History;
-use protocol::model::find;
 use protocol::openai::{ChatRequest, Message, ReasoningChoice, ReasoningFormat, Role, TokenCount, TurnMessage};
 
 use crate::chat::Ask;
@@ -96,7 +95,7 @@ fn ask(
     let by_key = key.reasoning.map(|reasoning| reasoning != KeyReasoning::Hidden);
     Ask {
         key_id: key.id.clone(),
-        model: find(model),
+        model: settings.model(model),
         history,
         wanted,
         account: None,
