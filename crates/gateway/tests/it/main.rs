@@ -22,6 +22,7 @@ mod events;
 mod exit;
 mod front;
 mod harness;
+mod idempotency;
 mod images_admin;
 mod images_by_url;
 mod images_in;

@@ -14,7 +14,7 @@ use crate::settings::FieldError;
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// Bodies with lists of tokens.
-const MOST_LARGE_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const MOST_LARGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// A JSON value that came as `application/json`. Other types are refused: a foreign page can send those without asking.
 pub(super) struct JsonBody(pub(super) Value);

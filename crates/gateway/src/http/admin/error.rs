@@ -71,7 +71,6 @@ impl AdminError {
         Self::validation(vec![FieldError::new(path, code, json!({}), message)])
     }
 
-    /// The caller's version is not the present one.
     /// The same, where what was read as parameters stands within a body.
     pub(super) fn within(mut self, pointer: &str) -> Self {
         for field in &mut self.particulars.fields {
@@ -80,6 +79,7 @@ impl AdminError {
         self
     }
 
+    /// The caller's version is not the present one.
     pub(super) fn version_mismatch(message: impl Into<String>, current: Value) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", message).with_member("current", current)
     }

@@ -20,6 +20,7 @@ mod drift;
 mod error;
 mod events;
 mod export;
+mod idempotency;
 mod identifiers;
 mod images;
 mod imports;
@@ -46,7 +47,7 @@ mod time_query;
 mod tokens;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -69,6 +70,7 @@ use crate::telemetry::Metrics;
 use crate::upstream::{ExitBreaker, Upstream};
 
 use caller::Caller;
+use idempotency::Idempotency;
 
 pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
 pub(crate) use compat::router as compatible_router;
@@ -186,6 +188,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/{*path}", any(error::unknown_route))
         .fallback(error::unknown_route)
         .method_not_allowed_fallback(error::unknown_method)
+        .layer(from_fn_with_state((state.clone(), Idempotency::default()), idempotency::answer_once))
         .layer(from_fn(error::finish))
         // Event streams are left as they are.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
