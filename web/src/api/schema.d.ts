@@ -1939,11 +1939,10 @@ export interface components {
             owned_by: string;
             reasoning?: boolean | null;
         };
-        /** @description All of them. */
+        /** @description The models that the key may use. */
         ModelList: {
-            items: components["schemas"]["ModelView"][];
-            /** @description Names that clients have used in the last 24 hours and that pass through as they are. */
-            passed_through: components["schemas"]["PassedThrough"][];
+            data: components["schemas"]["ModelBody"][];
+            object: string;
         };
         /** @description A name that clients may use. */
         ModelView: {
@@ -2025,6 +2024,12 @@ export interface components {
             id: string;
             /** @description `null` when it was deleted. */
             name?: string | null;
+        };
+        /** @description All of them. */
+        NamedModels: {
+            items: components["schemas"]["ModelView"][];
+            /** @description Names that clients have used in the last 24 hours and that pass through as they are. */
+            passed_through: components["schemas"]["PassedThrough"][];
         };
         /** @description A key with the only copy of its secret. */
         NewKeyBody: components["schemas"]["KeyBody"] & {
@@ -4538,7 +4543,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelList"];
+                    "application/json": components["schemas"]["NamedModels"];
                 };
             };
             401: components["responses"]["Unauthenticated"];

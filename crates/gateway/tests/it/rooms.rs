@@ -95,3 +95,24 @@ fn each_library_of_the_outside_is_known_to_one_room() {
         }
     }
 }
+
+/// Two types of one name are one schema in the OpenAPI document, and one of them is then described wrongly.
+#[test]
+fn no_two_types_of_the_document_share_a_name() {
+    let mut known: Vec<(String, PathBuf)> = Vec::new();
+    for (_, path) in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let is_schema = line.contains("derive(") && line.contains("ToSchema");
+            let item = lines.clone().find(|line| line.contains("struct ") || line.contains("enum "));
+            let Some(item) = item.filter(|_| is_schema) else { continue };
+            let name = ["struct ", "enum "].iter().find_map(|word| item.split(word).nth(1)).unwrap_or_default();
+            let name: String = name.chars().take_while(|letter| letter.is_alphanumeric()).collect();
+            let other = known.iter().find(|(other, _)| *other == name);
+            assert!(other.is_none(), "{name} stands in {} and in {}", path.display(), other.unwrap().1.display());
+            known.push((name, path.clone()));
+        }
+    }
+    assert!(known.len() > 50, "{known:?}");
+}

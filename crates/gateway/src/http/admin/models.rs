@@ -50,7 +50,7 @@ pub(super) struct ModelView {
 
 /// All of them.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ModelList {
+pub(super) struct NamedModels {
     items: Vec<ModelView>,
     /// Names that clients have used in the last 24 hours and that pass through as they are.
     passed_through: Vec<PassedThrough>,
@@ -70,9 +70,9 @@ pub(super) struct PassedThrough {
     path = "/models",
     operation_id = "models_list",
     tag = "models",
-    responses((status = 200, description = "The names that clients may use, those switched off included.", body = ModelList)),
+    responses((status = 200, description = "The names that clients may use, those switched off included.", body = NamedModels)),
 )]
-pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Result<Json<ModelList>, AdminError> {
+pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Result<Json<NamedModels>, AdminError> {
     let settings = state.settings.current();
     let now = state.clock.now_ms();
     let day = Range { from: now - DAY_MS, until: now + 1 };
@@ -116,5 +116,5 @@ pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Result<J
         requests_24h: line.sums.requests,
         succeeded_24h: line.sums.succeeded,
     });
-    Ok(Json(ModelList { items: items.collect(), passed_through: passed_through.collect() }))
+    Ok(Json(NamedModels { items: items.collect(), passed_through: passed_through.collect() }))
 }
