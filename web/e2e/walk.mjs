@@ -1,5 +1,6 @@
 // The way that a user takes, from an empty gateway on.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 
 /** The setting that is changed and changed back, as each language calls it. */
 const REQUEST_TIMEOUT = { "zh-CN": "等待回答首个事件的时间", en: "Time to the first event of an answer" };
@@ -169,6 +170,19 @@ export async function walk(browser, world) {
 		await expert.getByText(t("models.on"), { exact: true }).waitFor();
 		await row.getByRole("button", { name: t("models.forget") }).click();
 		await row.waitFor({ state: "detached" });
+	});
+
+	await check("accounts and requests are kept as files that spreadsheets read", async () => {
+		for (const [path, head, has] of [
+			["/accounts", "id,label,fingerprint,", ",available,"],
+			["/requests?range=1h", "at,id,request_id,", ",grok-4.2,"],
+		]) {
+			await page.goto(`${base}/admin${path}`);
+			const [download] = await Promise.all([page.waitForEvent("download"), button("overview.export_csv").click()]);
+			const text = readFileSync(await download.path(), "utf8");
+			assert.ok(text.startsWith(`\ufeff${head}`), text.slice(0, 100));
+			assert.ok(text.includes(has), text);
+		}
 	});
 
 	await check("a key is made, shown once, limited", async () => {

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A window of the accounts that match. */
+        /** A window of the accounts that match. With `Accept: text/csv` or `application/x-ndjson`: all of them, as a file. */
         get: operations["accounts_list"];
         put?: never;
         /** Adds one by its token. */
@@ -2882,7 +2882,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A window of the accounts that match. */
+            /** @description A window of the accounts that match. With `Accept: text/csv` or `application/x-ndjson`: all of them, as a file. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -20,6 +20,7 @@ mod durability;
 mod endings;
 mod events;
 mod exit;
+mod exports;
 mod front;
 mod harness;
 mod idempotency;

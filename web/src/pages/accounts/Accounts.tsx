@@ -4,6 +4,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { api } from "../../api/client";
+import { downloadCsv } from "../../api/download";
 import { watch } from "../../api/events";
 import { useJobs, useSummary } from "../../api/queries";
 import { JobBar } from "../../app/JobBar";
@@ -13,6 +14,7 @@ import { Icon } from "../../ui/icons";
 import { Menu } from "../../ui/Menu";
 import { Empty, Failed, Head, Skeleton } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
+import { toastError } from "../../ui/toasts";
 import { AccountPanel } from "./AccountPanel";
 import { AddAccounts } from "./AddAccounts";
 import { clearCooldown, patchAccount, runJob, type Scope } from "./actions";
@@ -67,6 +69,15 @@ export default function Accounts() {
 			}}
 		>
 			<Head title={t("shell.accounts")} note={first.isFetching ? t("shell.loading") : undefined}>
+				{total > 0 && (
+					<button
+						type="button"
+						className="btn max-sm:hidden"
+						onClick={() => downloadCsv("/accounts", filter, "accounts.csv").catch(toastError)}
+					>
+						{t("overview.export_csv")}
+					</button>
+				)}
 				{total > 0 && (
 					<button type="button" className="btn max-sm:hidden" onClick={() => void findDead()}>
 						{t("accounts.find_dead")}

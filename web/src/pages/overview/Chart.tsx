@@ -4,6 +4,7 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { api } from "../../api/client";
+import { saveCsv } from "../../api/download";
 import { currentLanguage, number, t } from "../../i18n";
 import { onTaste } from "../../taste";
 import { Failed } from "../../ui/parts";
@@ -62,15 +63,8 @@ export function Chart({
 	if (error && !data) return <Failed error={error} />;
 	const csv = () => {
 		if (!data) return;
-		const rows = [
-			["time", ...data.series.map((one) => one.metric)].join(),
-			...data.buckets.map((bucket, index) => [bucket, ...data.series.map((one) => one.values[index] ?? "")].join()),
-		];
-		const link = document.createElement("a");
-		link.href = URL.createObjectURL(new Blob([rows.join("\r\n")], { type: "text/csv" }));
-		link.download = "series.csv";
-		link.click();
-		setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+		const rows = data.buckets.map((bucket, index) => [bucket, ...data.series.map((one) => one.values[index])]);
+		saveCsv("series.csv", [["time", ...data.series.map((one) => one.metric)], ...rows]);
 	};
 	return (
 		<div>

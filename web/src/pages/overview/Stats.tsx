@@ -3,6 +3,7 @@ import { keepPreviousData, useQuery as useData } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
 import { api } from "../../api/client";
+import { saveCsv } from "../../api/download";
 import { number, t, tCode } from "../../i18n";
 import { Bar, Empty, Failed, firstToken, Head, Skeleton, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
@@ -71,15 +72,8 @@ export default function Stats() {
 		],
 	];
 	const csv = () => {
-		const lines = [
-			["name", ...columns.map(([name]) => name)].join(),
-			...rows.map((row) => [`"${row.group.name.replaceAll('"', '""')}"`, ...columns.map(([name]) => row[name] ?? "")].join()),
-		];
-		const link = document.createElement("a");
-		link.href = URL.createObjectURL(new Blob([lines.join("\r\n")], { type: "text/csv" }));
-		link.download = `${by}-${range}.csv`;
-		link.click();
-		setTimeout(() => URL.revokeObjectURL(link.href), 1_000);
+		const lines = rows.map((row) => [row.group.name, ...columns.map(([name]) => row[name])]);
+		saveCsv(`${by}-${range}.csv`, [["name", ...columns.map(([name]) => name)], ...lines]);
 	};
 	return (
 		<>

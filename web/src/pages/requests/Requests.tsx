@@ -2,11 +2,13 @@
 import { useQuery as useData } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../../api/client";
+import { downloadCsv } from "../../api/download";
 import { useKeys } from "../../app/keyboard";
 import { number, t, tCode } from "../../i18n";
 import { Icon } from "../../ui/icons";
 import { Head } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
+import { toastError } from "../../ui/toasts";
 import { PurgePanel } from "./PurgePanel";
 import { RequestTable } from "./RequestTable";
 import { Volume } from "./Volume";
@@ -63,7 +65,14 @@ export default function Requests() {
 						</button>
 					))}
 				</div>
-				<button type="button" className="btn" onClick={() => setPurging(true)}>
+				<button
+					type="button"
+					className="btn max-sm:hidden"
+					onClick={() => downloadCsv("/requests", { ...filter, ...time }, "requests.csv").catch(toastError)}
+				>
+					{t("overview.export_csv")}
+				</button>
+				<button type="button" className="btn max-sm:hidden" onClick={() => setPurging(true)}>
 					{t("requests.purge")}
 				</button>
 			</Head>

@@ -1,10 +1,12 @@
 //! `/accounts`: the pool's accounts, by id and fingerprint. A token goes in and never comes out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,15 +17,50 @@ use super::body::Members;
 use super::caller::Caller;
 use super::described::{AccountFilterParameters, AccountPatchRequest, AccountRequest, AdminErrorBody, NewTokenRequest};
 use super::error::AdminError;
+use super::export::{Format, Sheet, file};
 use super::identifiers::{ResourceId, etag, if_match_number};
 use super::query::Parameters;
 use crate::accounts::{
     AccountPage, AccountPatch, AccountQuery, AccountView, BinPage, FacetField, FacetValue, NewAccount, STATES, Summary,
 };
 use crate::admins::Change;
+use crate::store::StoreError;
 
 /// Most values of a field that are told.
 const MOST_FACETS: usize = 200;
+
+/// Accounts of a file that are read at once.
+const ROWS: usize = 500;
+
+const SHEET: Sheet = Sheet {
+    name: "accounts",
+    columns: &[
+        "id",
+        "label",
+        "fingerprint",
+        "tags",
+        "tier",
+        "tier_source",
+        "enabled",
+        "state.name",
+        "state.reason.code",
+        "state.since",
+        "state.until",
+        "quota.auto.remaining",
+        "quota.auto.total",
+        "quota.fast.remaining",
+        "quota.fast.total",
+        "quota.expert.remaining",
+        "quota.expert.total",
+        "quota.heavy.remaining",
+        "quota.heavy.total",
+        "consecutive_failures",
+        "transport",
+        "duplicate_of",
+        "created_at",
+        "last_used_at",
+    ],
+};
 
 const MOST_TAGS: usize = 20;
 const LONGEST_TAG: usize = 64;
@@ -41,13 +78,14 @@ const LONGEST_TAG: usize = 64;
         ("limit" = Option<u32>, Query, description = "Items of the answer; 50 unless given.", minimum = 1, maximum = 500),
         ("view" = Option<String>, Query, description = "The order of an earlier answer, for further windows of it; the filters and `sort` then do not count."),
     ),
-    responses((status = 200, description = "A window of the accounts that match.", body = AccountPage), (status = 410, description = "The order is no longer kept (`view_expired`): load the list anew.", body = AdminErrorBody)),
+    responses((status = 200, description = "A window of the accounts that match. With `Accept: text/csv` or `application/x-ndjson`: all of them, as a file.", body = AccountPage), (status = 410, description = "The order is no longer kept (`view_expired`): load the list anew.", body = AdminErrorBody)),
 )]
 pub(super) async fn list(
     State(state): State<AdminState>,
     _: Caller,
+    headers: HeaderMap,
     mut parameters: Parameters,
-) -> Result<Json<AccountPage>, AdminError> {
+) -> Result<Response, AdminError> {
     let mut query = filter(&mut parameters);
     query.sort = parameters
         .words("sort")
@@ -61,7 +99,41 @@ pub(super) async fn list(
     query.limit = parameters.limit();
     query.view = parameters.take("view");
     parameters.finish()?;
-    Ok(Json(state.accounts.list(&query)?))
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match Format::accepted(accept) {
+        Some(format) => export(&state, &query, format),
+        None => Ok(Json(state.accounts.list(&query)?).into_response()),
+    }
+}
+
+/// All that match, in the order of the list, read while they are sent.
+fn export(state: &AdminState, query: &AccountQuery, format: Format) -> Result<Response, AdminError> {
+    let ids = match &query.view {
+        Some(view) => state.accounts.ids_of_view(view)?.to_vec(),
+        None => state.accounts.matching(query)?,
+    };
+    let pieces: Vec<Vec<Arc<str>>> = ids.chunks(ROWS).map(<[_]>::to_vec).collect();
+    let accounts = state.accounts.clone();
+    let rows = stream::iter(pieces).then(move |ids| {
+        let accounts = accounts.clone();
+        async move {
+            // Between two pieces others have their turn.
+            tokio::task::yield_now().await;
+            let accounts = ids.iter().filter_map(|id| accounts.get(id));
+            accounts.map(|account| exported(&account, format)).collect::<Result<Vec<_>, _>>()
+        }
+    });
+    Ok(file(SHEET, format, rows))
+}
+
+fn exported(account: &AccountView, format: Format) -> Result<Value, StoreError> {
+    let mut row = serde_json::to_value(account).map_err(|error| StoreError::Unsupported(error.to_string()))?;
+    if format == Format::Csv {
+        // A column for each mode, and not a list in one cell.
+        let by_mode = account.quota.iter().map(|quota| (quota.mode.clone(), json!(quota)));
+        row["quota"] = Value::Object(by_mode.collect());
+    }
+    Ok(row)
 }
 
 /// `GET /accounts/facets?field=&…`: how many accounts have each value.

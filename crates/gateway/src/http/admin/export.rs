@@ -1,56 +1,15 @@
-//! The request log as a file: all matching rows, newest first, read while they are sent.
+//! Lists as files: CSV for spreadsheets, NDJSON for programs; read while they are sent.
 
 use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
-use super::AdminState;
-use super::request_view::{self, Names};
-use crate::audit::PageQuery;
 use crate::store::StoreError;
-use crate::store::request_log::Direction;
-
-/// Rows read at once.
-const ROWS: usize = 500;
-
-/// Members of a row that become columns, in order; a point goes into an object.
-const COLUMNS: [&str; 30] = [
-    "at",
-    "id",
-    "request_id",
-    "route",
-    "stream",
-    "model",
-    "mode",
-    "outcome",
-    "ending",
-    "status",
-    "error.code",
-    "error.message",
-    "key.id",
-    "key.name",
-    "account.id",
-    "account.label",
-    "conversation_id",
-    "receipt",
-    "transport",
-    "attempt_count",
-    "queue_ms",
-    "first_byte_ms",
-    "first_token_ms",
-    "duration_ms",
-    "bytes",
-    "prompt_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-    "client",
-    "ip",
-];
 
 /// The form of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,21 +36,21 @@ impl Format {
         }
     }
 
-    fn file(self) -> &'static str {
+    fn ending(self) -> &'static str {
         match self {
-            Self::Csv => "attachment; filename=\"requests.csv\"",
-            Self::Ndjson => "attachment; filename=\"requests.ndjson\"",
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
         }
     }
 
-    fn write(self, row: &Value, out: &mut String) {
+    fn write(self, row: &Value, columns: &[&str], out: &mut String) {
         match self {
             Self::Ndjson => {
                 // Writing to a string cannot fail.
                 let _ = writeln!(out, "{row}");
             }
             Self::Csv => {
-                let cells = COLUMNS.map(|column| cell(member(row, column)));
+                let cells: Vec<String> = columns.iter().map(|column| cell(member(row, column))).collect();
                 out.push_str(&cells.join(","));
                 out.push_str("\r\n");
             }
@@ -99,46 +58,45 @@ impl Format {
     }
 }
 
-/// Answers the whole filtered list.
-pub(super) fn export(state: AdminState, query: PageQuery, format: Format) -> Response {
+/// What becomes a file: its name without the ending, and the members of a row that become columns, in order; a point goes into an
+/// object.
+#[derive(Clone, Copy)]
+pub(super) struct Sheet {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [&'static str],
+}
+
+/// The rows that come, as a file.
+pub(super) fn file<S>(sheet: Sheet, format: Format, rows: S) -> Response
+where
+    S: Stream<Item = Result<Vec<Value>, StoreError>> + Send + 'static,
+{
     let head = match format {
-        Format::Csv => format!("{}\r\n", COLUMNS.map(|column| column.replace('.', "_")).join(",")),
+        Format::Csv => {
+            format!("{}\r\n", sheet.columns.iter().map(|column| column.replace('.', "_")).collect::<Vec<_>>().join(","))
+        }
         Format::Ndjson => String::new(),
     };
-    let query = PageQuery { direction: Direction::Older, limit: ROWS, ..query };
-    let rows = stream::unfold(Some((head, query)), move |going_on| {
-        let state = state.clone();
-        async move {
-            let (head, query) = going_on?;
-            match piece(&state, query, format, head).await {
-                Ok((piece, further)) => Some((Ok(piece), further.map(|query| (String::new(), query)))),
-                // The client sees a body that is cut, not one that looks whole.
-                Err(error) => {
-                    tracing::error!(error = %error, "an export of the request log broke");
-                    Some((Err(error), None))
-                }
-            }
+    let pieces = rows.map(move |rows| match rows {
+        Ok(rows) => {
+            let mut out = String::new();
+            rows.iter().for_each(|row| format.write(row, sheet.columns, &mut out));
+            Ok(Bytes::from(out))
+        }
+        // The client sees a body that is cut, not one that looks whole.
+        Err(error) => {
+            tracing::error!(error = %error, file = sheet.name, "an export broke");
+            Err(error)
         }
     });
     // Whoever compresses it may ask once more after its end.
-    let mut response = Body::from_stream(rows.fuse()).into_response();
+    let pieces = stream::iter([Ok(Bytes::from(head))]).chain(pieces).fuse();
+    let mut response = Body::from_stream(pieces).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(format.file()));
+    let named = format!("attachment; filename=\"{}.{}\"", sheet.name, format.ending());
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(named).expect("names of sheets are plain"));
     response
-}
-
-async fn piece(
-    state: &AdminState,
-    query: PageQuery,
-    format: Format,
-    mut out: String,
-) -> Result<(Bytes, Option<PageQuery>), StoreError> {
-    let page = state.records.page(&query).await?;
-    let names = Names::of(state, page.rows.iter().filter_map(|row| row.account_id.as_deref()));
-    page.rows.iter().for_each(|row| format.write(&request_view::whole_row(row, &names), &mut out));
-    let further = page.next.map(|next| PageQuery { start: Some(next), ..query });
-    Ok((Bytes::from(out), further))
 }
 
 fn member<'a>(row: &'a Value, path: &str) -> &'a Value {
@@ -149,11 +107,17 @@ fn member<'a>(row: &'a Value, path: &str) -> &'a Value {
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
-        Value::String(text) => text.as_str(),
-        other => return other.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
     };
+    if value.is_number() || value.is_boolean() {
+        return text;
+    }
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -169,7 +133,11 @@ mod tests {
             (json!(null), ""),
             (json!(17), "17"),
             (json!(true), "true"),
+            (json!(-1), "-1"),
             (json!("plain"), "plain"),
+            (json!(["a", "b"]), "a b"),
+            (json!([]), ""),
+            (json!({ "a": [1, 2] }), "\"{\"\"a\"\":[1,2]}\""),
             (json!("=1+1"), "'=1+1"),
             (json!("@a"), "'@a"),
             (json!("a,b"), "\"a,b\""),

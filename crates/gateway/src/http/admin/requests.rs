@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
@@ -10,20 +11,59 @@ use super::AdminState;
 use super::caller::Caller;
 use super::described::{BucketParameters, RangeParameters, RequestFilterParameters, RequestPage};
 use super::error::AdminError;
-use super::export::{Format, export};
+use super::export::{Format, Sheet, file};
 use super::identifiers::ResourceId;
 use super::query::Parameters;
 use super::request_query::{cursor_text, facet_fields, field_name, filter, page_query};
 use super::request_view::{self, Names};
-use crate::audit::{Basis, Facet, MOST_BUCKETS, Range, automatic_step};
+use crate::audit::{Basis, Facet, MOST_BUCKETS, PageQuery, Range, automatic_step};
 use crate::clock::timestamp;
-use crate::store::request_log::Field;
+use crate::store::request_log::{Direction, Field};
 
 /// The range of a histogram when none is asked for.
 const HISTOGRAM_S: i64 = 86_400;
 
 /// The longest range, in seconds.
 const LONGEST_RANGE: i64 = 3_650 * 86_400;
+
+/// Rows of a file that are read at once.
+const ROWS: usize = 500;
+
+const SHEET: Sheet = Sheet {
+    name: "requests",
+    columns: &[
+        "at",
+        "id",
+        "request_id",
+        "route",
+        "stream",
+        "model",
+        "mode",
+        "outcome",
+        "ending",
+        "status",
+        "error.code",
+        "error.message",
+        "key.id",
+        "key.name",
+        "account.id",
+        "account.label",
+        "conversation_id",
+        "receipt",
+        "transport",
+        "attempt_count",
+        "queue_ms",
+        "first_byte_ms",
+        "first_token_ms",
+        "duration_ms",
+        "bytes",
+        "prompt_tokens",
+        "completion_tokens",
+        "reasoning_tokens",
+        "client",
+        "ip",
+    ],
+};
 
 /// `GET /requests`: newest first; `before` and `after` take `next` and `prev` of an earlier answer. As CSV or NDJSON: all of it.
 #[utoipa::path(
@@ -78,6 +118,25 @@ pub(super) async fn show(
     let entry = state.records.entry(id.any()).await?;
     let entry = entry.ok_or_else(|| AdminError::not_found("there is no such request in the log"))?;
     Ok(Json(request_view::entry(&state, &entry)))
+}
+
+/// The whole filtered list, read while it is sent.
+fn export(state: AdminState, query: PageQuery, format: Format) -> Response {
+    let query = PageQuery { direction: Direction::Older, limit: ROWS, ..query };
+    let rows = stream::unfold(Some(query), move |going_on| {
+        let state = state.clone();
+        async move {
+            let query = going_on?;
+            let page = match state.records.page(&query).await {
+                Ok(page) => page,
+                Err(error) => return Some((Err(error), None)),
+            };
+            let names = Names::of(&state, page.rows.iter().filter_map(|row| row.account_id.as_deref()));
+            let rows = page.rows.iter().map(|row| request_view::whole_row(row, &names)).collect();
+            Some((Ok(rows), page.next.map(|next| PageQuery { start: Some(next), ..query })))
+        }
+    });
+    file(SHEET, format, rows)
 }
 
 /// `GET /requests/facets?field=model,key&…filter`: values with their counts, each field as if it did not filter itself.
