@@ -39,7 +39,7 @@ pub async fn run_demo(demo: Demo) -> Result<(), StartError> {
         simulator.add_account(name);
         let account =
             NewAccount { token: name.to_owned(), label: Some(name.to_owned()), tags: Vec::new(), enabled: true };
-        api.accounts.add(account).await.map_err(|error| StartError::Component(error.to_string()))?;
+        api.accounts.add(account, "demo").await.map_err(|error| StartError::Component(error.to_string()))?;
     }
     announce(&gateway, &simulator);
     gateway.run_until_signal().await;

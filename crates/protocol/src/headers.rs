@@ -168,7 +168,9 @@ pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
 /// Drops the header name of a copied `Cookie: …` line.
 fn strip_header_name(text: &str) -> &str {
     match text.split_once(':') {
-        Some((name, line)) if name.trim().eq_ignore_ascii_case("cookie") => line,
+        Some((name, line)) if ["cookie", "set-cookie"].iter().any(|known| name.trim().eq_ignore_ascii_case(known)) => {
+            line
+        }
         _ => text,
     }
 }

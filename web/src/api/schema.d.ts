@@ -1618,7 +1618,10 @@ export interface components {
             /** @description `request`: what the upstream answered to one; `check`: what it told of quota or login; `time`: the rest was over; `person`. */
             cause: string;
             id: string;
-            /** @description `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`; `changed`: see `action`. */
+            /**
+             * @description `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`, `added`, `edited` (tags or tier, by
+             *     a job), `deleted`, `restored`; `changed`: see `action`.
+             */
             kind: string;
             /** @description The mode that rests; `null`: the whole account. */
             mode?: string | null;

@@ -1,12 +1,13 @@
 //! What a job does to many accounts: one transaction for a few hundred of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::edit::default_label;
-use super::entry::Entry;
-use super::history::Cause;
+use super::entry::{Entry, Rest};
+use super::history::{Cause, line};
 use super::{AccountPool, TOKEN_CONTEXT};
 use crate::store::StoreError;
+use crate::store::account_history::HistoryRow;
 use crate::store::accounts::AccountRow;
 
 /// An account that a job adds. The token has been read by [`protocol::headers::parse_credential`], the rest is within its limits.
@@ -58,8 +59,8 @@ impl AccountPool {
         (fingerprint, known)
     }
 
-    /// Adds accounts; tells of each what became of it, in order.
-    pub(crate) async fn add_many(&self, new: Vec<AccountToAdd>) -> Result<Vec<Added>, StoreError> {
+    /// Adds accounts for a person; tells of each what became of it, in order.
+    pub(crate) async fn add_many(&self, new: Vec<AccountToAdd>, person: &str) -> Result<Vec<Added>, StoreError> {
         let shared = &self.shared;
         let _edit = shared.edits.lock().await;
         let now = shared.clock.now_ms();
@@ -92,17 +93,16 @@ impl AccountPool {
         let stored = shared.store.insert_accounts(&rows).await?;
         let asked: HashMap<String, String> = rows.into_iter().map(|row| (row.fingerprint, row.id)).collect();
         let mut added = HashMap::with_capacity(stored.len());
-        {
-            let mut state = self.state();
-            for row in stored {
-                let is_new = asked.get(&row.fingerprint) == Some(&row.id);
-                let outcome = if is_new { Added::New } else { Added::Restored(row.id.clone()) };
-                added.insert(row.fingerprint.clone(), outcome);
-                let mut entry = Entry::new(row);
-                entry.probation = !is_new;
-                state.insert(entry, now);
+        let mut new = HashSet::new();
+        for row in &stored {
+            let is_new = asked.get(&row.fingerprint) == Some(&row.id);
+            let outcome = if is_new { Added::New } else { Added::Restored(row.id.clone()) };
+            added.insert(row.fingerprint.clone(), outcome);
+            if is_new {
+                new.insert(row.id.clone());
             }
         }
+        self.take_in(stored, |id| new.contains(id), person).await?;
         let outcome = |outcome: Result<Added, String>| match outcome {
             Ok(outcome) => outcome,
             Err(fingerprint) => added.remove(&fingerprint).unwrap_or_else(|| {
@@ -141,7 +141,14 @@ impl AccountPool {
                 Some((_, false)) => Changed::No,
                 Some((row, true)) => {
                     let Some(index) = state.find(&row.id) else { return Changed::Gone };
-                    state.change_for(index, now, Cause::Person(person), |entry| entry.take_edit(row));
+                    let cause = Cause::Person(person);
+                    state.change_for(index, now, cause, |entry| {
+                        if entry.tags_text() != row.tags || entry.tier != row.tier {
+                            let line = line(&row.id, "edited", cause, now);
+                            entry.history.push(line);
+                        }
+                        entry.take_edit(row);
+                    });
                     state.mark_dirty(index);
                     saved.extend(state.entry_mut(index).map(Entry::state_row));
                     Changed::Yes
@@ -176,15 +183,24 @@ impl AccountPool {
         Ok(outcomes)
     }
 
-    /// Takes accounts out of the pool: into the bin, or for good.
-    pub(crate) async fn delete_many(&self, ids: &[&str], purge: bool) -> Result<Vec<Changed>, StoreError> {
+    /// Takes accounts out of the pool, for a person: into the bin, or for good.
+    pub(crate) async fn delete_many(
+        &self,
+        ids: &[&str],
+        purge: bool,
+        person: &str,
+    ) -> Result<Vec<Changed>, StoreError> {
         let _edit = self.shared.edits.lock().await;
         let known: Vec<bool> = {
             let state = self.state();
             ids.iter().map(|id| state.find(id).is_some()).collect()
         };
         let there: Vec<&str> = ids.iter().zip(&known).filter(|(_, known)| **known).map(|(id, _)| *id).collect();
-        self.shared.store.delete_accounts(&there, (!purge).then(|| self.shared.clock.now_ms())).await?;
+        let now = self.shared.clock.now_ms();
+        let history: Vec<HistoryRow> = there.iter().map(|id| line(id, "deleted", Cause::Person(person), now)).collect();
+        // What is gone for good has no history.
+        let (into_bin_at, history) = if purge { (None, Vec::new()) } else { (Some(now), history) };
+        self.shared.store.delete_accounts(&there, into_bin_at, &history).await?;
         let mut state = self.state();
         for id in &there {
             state.remove(id);
@@ -192,19 +208,57 @@ impl AccountPool {
         Ok(known.into_iter().map(|known| if known { Changed::Yes } else { Changed::Gone }).collect())
     }
 
-    /// Takes accounts back out of the bin.
-    pub(crate) async fn restore_many(&self, ids: &[&str]) -> Result<Vec<Changed>, StoreError> {
+    /// Takes accounts back out of the bin, for a person.
+    pub(crate) async fn restore_many(&self, ids: &[&str], person: &str) -> Result<Vec<Changed>, StoreError> {
         let _edit = self.shared.edits.lock().await;
         let restored = self.shared.store.restore_accounts(ids).await?;
-        let now = self.shared.clock.now_ms();
-        let mut state = self.state();
-        for row in restored {
-            let mut entry = Entry::new(row);
+        let back: HashSet<String> = restored.iter().map(|row| row.id.clone()).collect();
+        self.take_in(restored, |_| false, person).await?;
+        let state = self.state();
+        let outcome = |id: &&str| match () {
+            () if back.contains(*id) => Changed::Yes,
+            () if state.find(id).is_some() => Changed::No,
+            () => Changed::Gone,
+        };
+        Ok(ids.iter().map(outcome).collect())
+    }
+
+    /// Takes stored accounts into the pool: new ones, and ones from the bin, which rest as they did when they went.
+    pub(super) async fn take_in(
+        &self,
+        rows: Vec<AccountRow>,
+        is_new: impl Fn(&str) -> bool,
+        person: &str,
+    ) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let now = shared.clock.now_ms();
+        let back: Vec<&str> = rows.iter().map(|row| row.id.as_str()).filter(|id| !is_new(id)).collect();
+        let (rests, quota) = shared.store.rests_and_quota_of(&back).await?;
+        let kind = |id: &str| if is_new(id) { "added" } else { "restored" };
+        let history: Vec<HistoryRow> =
+            rows.iter().map(|row| line(&row.id, kind(&row.id), Cause::Person(person), now)).collect();
+        shared.store.add_account_history(&history).await?;
+        let positions: HashMap<String, usize> =
+            rows.iter().enumerate().map(|(position, row)| (row.id.clone(), position)).collect();
+        let mut entries: Vec<Entry> = rows.into_iter().map(Entry::new).collect();
+        for entry in &mut entries {
             // What it could do when it went may be long ago.
-            entry.probation = true;
-            state.insert(entry, now);
+            entry.probation = !is_new(&entry.id) && entry.invalid.is_none();
         }
-        Ok(ids.iter().map(|id| if state.find(id).is_some() { Changed::Yes } else { Changed::Gone }).collect())
+        for rest in rests {
+            if let Some(position) = positions.get(&rest.account_id) {
+                entries[*position].rests.push(Rest::from_row(rest));
+            }
+        }
+        for row in quota {
+            if let Some(position) = positions.get(&row.account_id) {
+                entries[*position].quota.push(row);
+            }
+        }
+        let mut state = self.state();
+        // In their order: the first is used first.
+        entries.into_iter().for_each(|entry| state.insert(entry, now));
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use super::history::{Cause, Standing};
 use super::ready::ReadyLists;
 use super::users::ByUser;
 use crate::store::accounts::{AccountRow, QuotaRow, RestRow};
+use crate::upstream::Credential;
 
 /// Modes that accounts are listed for from the start.
 pub(crate) const KNOWN_MODES: [&str; 4] = ["auto", "fast", "expert", "heavy"];
@@ -120,6 +121,12 @@ impl State {
 
     pub(super) fn find(&self, id: &str) -> Option<u32> {
         self.by_id.get(id).copied()
+    }
+
+    /// The account of a credential, while it still has that token.
+    pub(super) fn find_holder(&self, credential: &Credential) -> Option<u32> {
+        let index = self.find(credential.account_id())?;
+        self.entry(index).filter(|entry| credential.holds(&entry.token_sealed)).map(|_| index)
     }
 
     pub(super) fn find_by_fingerprint(&self, fingerprint: &str) -> Option<&Entry> {
@@ -257,7 +264,9 @@ impl State {
         let index = self.find(id);
         let entry = index.and_then(|index| self.entry(index));
         let (reason, next_at) = match (index, entry) {
-            (Some(index), Some(_)) if tried.contains(&index) => ("tried".to_owned(), None),
+            (Some(index), Some(entry)) if entry.can_serve(mode, now) && tried.contains(&index) => {
+                ("tried".to_owned(), None)
+            }
             (Some(index), Some(entry)) if entry.can_serve(mode, now) => {
                 self.use_now(index, now);
                 return Ok(index);

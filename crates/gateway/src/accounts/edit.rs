@@ -31,6 +31,13 @@ pub(crate) struct AccountPatch {
     pub(crate) tier: Option<Option<String>>,
 }
 
+/// An account before and after a change, as nobody else has seen it in between.
+#[derive(Clone, Debug)]
+pub(crate) struct Edited {
+    pub(crate) before: AccountView,
+    pub(crate) after: AccountView,
+}
+
 /// Why a change of accounts was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
@@ -39,7 +46,9 @@ pub(crate) enum AccountError {
     #[error("this account is already in the pool as {existing}")]
     Duplicate { existing: String },
     #[error("an account with this token is in the bin: restore that one, or delete it for good")]
-    InBin,
+    InBin { existing: String },
+    #[error("{0}")]
+    Conflict(&'static str),
     #[error("the account was changed in the meantime (version {current})")]
     VersionMismatch { current: i64 },
     #[error("{0}")]
@@ -53,8 +62,8 @@ pub(crate) enum AccountError {
 }
 
 impl AccountPool {
-    /// Adds an account. Its token is sealed before anything else happens to it.
-    pub(crate) async fn add(&self, new: NewAccount) -> Result<AccountView, AccountError> {
+    /// Adds an account for a person. Its token is sealed before anything else happens to it.
+    pub(crate) async fn add(&self, new: NewAccount, person: &str) -> Result<AccountView, AccountError> {
         let token = protocol::headers::parse_credential(&new.token)
             .map_err(|error| AccountError::InvalidToken(error.to_string()))?;
         let shared = &self.shared;
@@ -74,14 +83,14 @@ impl AccountPool {
             ..AccountRow::new(new_account_id(), label, shared.cipher.seal(&token, TOKEN_CONTEXT), fingerprint, now)
         };
         // Two additions of one token at the same time: the database has seen the other first.
+        let new_id = row.id.clone();
         let Some(row) = shared.store.insert_accounts(std::slice::from_ref(&row)).await?.pop() else {
             let existing = self.state().find_by_fingerprint(&row.fingerprint).map(|entry| entry.id.to_string());
             return Err(AccountError::Duplicate { existing: existing.unwrap_or_default() });
         };
-        let entry = Entry::new(row);
-        let view = view(&entry, now);
-        self.state().insert(entry, now);
-        Ok(view)
+        let id = row.id.clone();
+        self.take_in(vec![row], |id| id == new_id, person).await?;
+        self.get(&id).ok_or(AccountError::NotFound)
     }
 
     /// The account of a token (bare, `sso=…`, or in a cookie line) or of a fingerprint.
@@ -102,7 +111,7 @@ impl AccountPool {
         patch: AccountPatch,
         if_match: Option<i64>,
         person: &str,
-    ) -> Result<AccountView, AccountError> {
+    ) -> Result<Edited, AccountError> {
         let _edit = self.shared.edits.lock().await;
         let mut row = {
             let state = self.state();
@@ -129,17 +138,12 @@ impl AccountPool {
         }
         row.version += 1;
         self.shared.store.update_accounts(&[&row]).await?;
-        let now = self.shared.clock.now_ms();
-        self.apply(id, person, |entry| {
-            entry.take_edit(row);
-            view(entry, now)
-        })
-        .await
+        self.apply(id, person, |entry| entry.take_edit(row)).await
     }
 
     /// Gives an account another token, when the old one has expired: id, history and conversations stay. An `invalid` is lifted,
     /// and one request goes first.
-    pub(crate) async fn replace_token(&self, id: &str, token: &str, person: &str) -> Result<AccountView, AccountError> {
+    pub(crate) async fn replace_token(&self, id: &str, token: &str, person: &str) -> Result<Edited, AccountError> {
         let token = protocol::headers::parse_credential(token)
             .map_err(|error| AccountError::InvalidToken(error.to_string()))?;
         let shared = &self.shared;
@@ -148,70 +152,72 @@ impl AccountPool {
             let state = self.state();
             let entry = state.find(id).and_then(|index| state.entry(index)).ok_or(AccountError::NotFound)?;
             let row = entry.row();
+            let fingerprint = shared.cipher.fingerprint(&token);
+            if fingerprint == row.fingerprint {
+                return Err(AccountError::Conflict("this is the token that the account has"));
+            }
             AccountRow {
                 token_sealed: shared.cipher.seal(&token, TOKEN_CONTEXT),
-                fingerprint: shared.cipher.fingerprint(&token),
+                fingerprint,
                 version: row.version + 1,
                 ..row
             }
         };
         if !shared.store.replace_token(&row).await? {
-            let existing = self.state().find_by_fingerprint(&row.fingerprint).map(|entry| entry.id.to_string());
-            return Err(existing.map_or(AccountError::InBin, |existing| AccountError::Duplicate { existing }));
+            if let Some(existing) = self.state().find_by_fingerprint(&row.fingerprint) {
+                return Err(AccountError::Duplicate { existing: existing.id.to_string() });
+            }
+            let existing = shared.store.account_of_fingerprint(&row.fingerprint).await?;
+            return Err(existing.map_or(AccountError::NotFound, |existing| AccountError::InBin { existing }));
         }
-        let now = shared.clock.now_ms();
         self.state().rename(id, &row.fingerprint);
-        self.apply(id, person, |entry| {
-            entry.take_token(row);
-            view(entry, now)
-        })
-        .await
+        self.apply(id, person, |entry| entry.take_token(row)).await
     }
 
     /// Deletes an account, into the bin or for good. Its conversations stay; they are replayed elsewhere when they go on.
-    pub(crate) async fn delete(&self, id: &str, purge: bool) -> Result<(), AccountError> {
-        match self.delete_many(&[id], purge).await?.as_slice() {
+    pub(crate) async fn delete(&self, id: &str, purge: bool, person: &str) -> Result<(), AccountError> {
+        match self.delete_many(&[id], purge, person).await?.as_slice() {
             [Changed::Yes] => Ok(()),
             _ => Err(AccountError::NotFound),
         }
     }
 
     /// Takes an account back out of the bin.
-    pub(crate) async fn restore(&self, id: &str) -> Result<AccountView, AccountError> {
-        self.restore_many(&[id]).await?;
-        self.get(id).ok_or(AccountError::NotFound)
+    pub(crate) async fn restore(&self, id: &str, person: &str) -> Result<AccountView, AccountError> {
+        match self.restore_many(&[id], person).await?.as_slice() {
+            [Changed::No] => Err(AccountError::Conflict("this account is not in the bin")),
+            _ => self.get(id).ok_or(AccountError::NotFound),
+        }
     }
 
     /// Ends every rest and an `invalid`; one request goes first.
-    pub(crate) async fn clear_cooldown(&self, id: &str, person: &str) -> Result<AccountView, AccountError> {
-        let now = self.shared.clock.now_ms();
+    pub(crate) async fn clear_cooldown(&self, id: &str, person: &str) -> Result<Edited, AccountError> {
         self.apply(id, person, |entry| {
             entry.clear_cooldown();
-            view(entry, now)
         })
         .await
     }
 
     /// Changes an entry in memory, at once, and stores its state before answering.
-    async fn apply(
-        &self,
-        id: &str,
-        person: &str,
-        change: impl FnOnce(&mut Entry) -> AccountView,
-    ) -> Result<AccountView, AccountError> {
+    async fn apply(&self, id: &str, person: &str, change: impl FnOnce(&mut Entry)) -> Result<Edited, AccountError> {
         let now = self.shared.clock.now_ms();
-        let (view, saved) = {
+        let (edited, saved) = {
             let mut state = self.state();
             let index = state.find(id).ok_or(AccountError::NotFound)?;
             let cause = Cause::Person(person);
-            let view = state.change_for(index, now, cause, change).ok_or(AccountError::NotFound)?;
+            let edit = |entry: &mut Entry| {
+                let before = view(entry, now);
+                change(entry);
+                Edited { before, after: view(entry, now) }
+            };
+            let edited = state.change_for(index, now, cause, edit).ok_or(AccountError::NotFound)?;
             state.mark_dirty(index);
-            (view, state.entry_mut(index).map(Entry::state_row))
+            (edited, state.entry_mut(index).map(Entry::state_row))
         };
         if let Some(saved) = saved {
             self.shared.store.save_account_states(&[saved]).await?;
         }
-        Ok(view)
+        Ok(edited)
     }
 }
 

@@ -100,12 +100,17 @@ impl Entry {
         }
     }
 
+    /// Its tags as they are stored.
+    pub(super) fn tags_text(&self) -> String {
+        serde_json::to_string(&self.tags).unwrap_or_else(|_| "[]".to_owned())
+    }
+
     /// The row that an edit stores.
     pub(super) fn row(&self) -> AccountRow {
         AccountRow {
             id: self.id.to_string(),
             label: self.label.clone(),
-            tags: serde_json::to_string(&self.tags).unwrap_or_else(|_| "[]".to_owned()),
+            tags: self.tags_text(),
             token_sealed: self.token_sealed.to_string(),
             fingerprint: self.fingerprint.clone(),
             user_id: self.user_id.clone(),

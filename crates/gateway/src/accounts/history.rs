@@ -51,7 +51,8 @@ impl Cause<'_> {
 pub(crate) struct HistoryEntry {
     pub(crate) id: String,
     pub(crate) at: String,
-    /// `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`; `changed`: see `action`.
+    /// `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`, `added`, `edited` (tags or tier, by
+    /// a job), `deleted`, `restored`; `changed`: see `action`.
     pub(crate) kind: String,
     /// `request`: what the upstream answered to one; `check`: what it told of quota or login; `time`: the rest was over; `person`.
     pub(crate) cause: String,
@@ -134,15 +135,18 @@ impl Standing {
     pub(super) fn note_difference(self, entry: &mut Entry, cause: Cause<'_>, now: i64) {
         let mut lines = Vec::new();
         if entry.enabled != self.enabled {
-            lines.push(line(entry, if entry.enabled { "enabled" } else { "disabled" }, cause, now));
+            lines.push(line(&entry.id, if entry.enabled { "enabled" } else { "disabled" }, cause, now));
         }
         match (&self.invalid, &entry.invalid) {
             (None, Some(invalid)) => {
-                lines.push(HistoryRow { reason: Some(invalid.reason.clone()), ..line(entry, "invalid", cause, now) });
+                lines.push(HistoryRow {
+                    reason: Some(invalid.reason.clone()),
+                    ..line(&entry.id, "invalid", cause, now)
+                });
             }
             (Some(invalid), None) => {
                 let reason = Some(invalid.reason.clone());
-                lines.push(HistoryRow { reason, ..line(entry, "valid_again", cause, now) });
+                lines.push(HistoryRow { reason, ..line(&entry.id, "valid_again", cause, now) });
             }
             _ => {}
         }
@@ -180,11 +184,12 @@ fn of_rest(entry: &Entry, rest: &Rest, kind: &str, cause: Cause<'_>, at: i64) ->
         reason: Some(rest.reason.clone()),
         until_at: Some(rest.until),
         request_id: rest.caused_by.clone(),
-        ..line(entry, kind, cause, at)
+        ..line(&entry.id, kind, cause, at)
     }
 }
 
-fn line(entry: &Entry, kind: &str, cause: Cause<'_>, at: i64) -> HistoryRow {
+/// A line that says no more than what, why and when.
+pub(super) fn line(account_id: &str, kind: &str, cause: Cause<'_>, at: i64) -> HistoryRow {
     let named = |named: Option<&str>| named.map(str::to_owned);
     let (actor, request_id) = match cause {
         Cause::Person(name) => (Some(name), None),
@@ -193,7 +198,7 @@ fn line(entry: &Entry, kind: &str, cause: Cause<'_>, at: i64) -> HistoryRow {
     };
     HistoryRow {
         id: HistoryRow::new_id(),
-        account_id: entry.id.to_string(),
+        account_id: account_id.to_owned(),
         at,
         kind: kind.to_owned(),
         cause: cause.label().to_owned(),

@@ -135,7 +135,7 @@ impl Lease {
         let now = self.pool.shared.clock.now_ms();
         let mut state = self.pool.state();
         let mut changed = false;
-        let (mode, taken) = (&self.mode, self.taken);
+        let (mode, taken, credential) = (&self.mode, self.taken, &self.credential);
         let cause = match settlement {
             Settlement::Charged { request, .. } => Cause::Request(request),
             // Whoever answers or is not to blame goes on as before.
@@ -148,6 +148,8 @@ impl Lease {
                 entry.probation = false;
             }
             Settlement::Blameless => {}
+            // It was given another token in the meantime: what the old one did is not this one's.
+            Settlement::Charged { .. } if !credential.holds(&entry.token_sealed) => {}
             // Answers that ran at the same time fail together, for one cause: they are one failure, not a row of them.
             Settlement::Charged { fault: Fault::Failure, .. } if taken < entry.failed => {}
             Settlement::Charged { fault, lengths, request } => {

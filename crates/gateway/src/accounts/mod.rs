@@ -34,13 +34,16 @@ pub(crate) use capacity::ModeCapacity;
 pub(crate) use choice::ChoiceReason;
 use choose::State;
 pub(crate) use choose::{KNOWN_MODES as MODES_TO_ASK_FOR, NoAccount};
-pub(crate) use edit::{AccountError, AccountPatch, NewAccount, new_account_id};
+pub(crate) use edit::{AccountError, AccountPatch, Edited, NewAccount, new_account_id};
 pub(crate) use history::HistoryEntry;
 pub(crate) use labels::AccountLabel;
 pub(crate) use lease::{Lease, Settlement};
 pub(crate) use listing::{AccountPage, AccountQuery, FacetField, FacetValue};
 pub(crate) use rest::{Fault, RestLengths};
 pub(crate) use view::{AccountView, STATES, Summary};
+
+/// Plans that a person may say an account has.
+pub(crate) const TIERS: [&str; 3] = ["basic", "super", "heavy"];
 
 /// What seals an account's token to its row, so that sealed tokens cannot be swapped between tables.
 const TOKEN_CONTEXT: &str = "account-token";

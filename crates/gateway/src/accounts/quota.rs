@@ -8,15 +8,16 @@ use super::history::Cause;
 use super::rest::{Fault, RATE_LIMITED_NO_QUOTA, RATE_LIMITED_QUOTA_LEFT, RestLengths};
 use crate::store::Write;
 use crate::store::accounts::QuotaRow;
+use crate::upstream::Credential;
 
 impl AccountPool {
     /// Takes a reading of an account's quota in one mode. After a 429 it decides the rest: a mode that is used up rests until
     /// the upstream says it recovers, and the other modes may serve again; with quota left the whole account rests on.
-    pub(crate) fn learn_quota(&self, account_id: &str, mode: &str, limits: &RateLimits, lengths: &RestLengths) {
+    pub(crate) fn learn_quota(&self, credential: &Credential, mode: &str, limits: &RateLimits, lengths: &RestLengths) {
         let now = self.shared.clock.now_ms();
-        let row = quota_row(account_id, mode, limits, now);
+        let row = quota_row(credential.account_id(), mode, limits, now);
         let mut state = self.state();
-        let Some(index) = state.find(account_id) else { return };
+        let Some(index) = state.find_holder(credential) else { return };
         state.change_for(index, now, Cause::Check, |entry| {
             entry.quota.retain(|other| other.mode != mode);
             entry.quota.push(row.clone());
@@ -33,11 +34,11 @@ impl AccountPool {
 
 impl AccountPool {
     /// Takes the plan that the upstream tells, unless a person has set one.
-    pub(crate) async fn learn_tier(&self, account_id: &str, tier: &'static str) {
+    pub(crate) async fn learn_tier(&self, credential: &Credential, tier: &'static str) {
         let _edit = self.shared.edits.lock().await;
         let row = {
             let state = self.state();
-            let Some(entry) = state.find(account_id).and_then(|index| state.entry(index)) else { return };
+            let Some(entry) = state.find_holder(credential).and_then(|index| state.entry(index)) else { return };
             if entry.tier_by_owner || entry.tier.as_deref() == Some(tier) {
                 return;
             }
@@ -47,21 +48,21 @@ impl AccountPool {
             row
         };
         if let Err(error) = self.shared.store.update_accounts(&[&row]).await {
-            tracing::warn!(account = account_id, %error, "an account's plan could not be stored");
+            tracing::warn!(account = &**credential.account_id(), %error, "an account's plan could not be stored");
             return;
         }
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
-        if let Some(index) = state.find(account_id) {
+        if let Some(index) = state.find_holder(credential) {
             state.change_for(index, now, Cause::Check, |entry| entry.take_edit(row));
         }
     }
 
     /// The upstream does not let an account in any more.
-    pub(crate) fn learn_refusal(&self, account_id: &str, fault: Fault) {
+    pub(crate) fn learn_refusal(&self, credential: &Credential, fault: Fault) {
         let now = self.shared.clock.now_ms();
         let mut state = self.state();
-        let Some(index) = state.find(account_id) else { return };
+        let Some(index) = state.find_holder(credential) else { return };
         state.change_for(index, now, Cause::Check, |entry| {
             if entry.invalid.is_none() {
                 entry.invalid = Some(Invalid { reason: fault.label().to_owned(), since: now });

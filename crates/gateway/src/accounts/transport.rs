@@ -3,23 +3,23 @@
 use super::AccountPool;
 use super::entry::Entry;
 use crate::store::Write;
-use crate::upstream::Transport;
+use crate::upstream::{Credential, Transport};
 
 impl AccountPool {
     /// Keeps an account's id at the upstream, once the upstream has told it.
-    pub(crate) fn learn_user_id(&self, account_id: &str, user_id: &str) {
-        let mut before = None;
-        self.learn(account_id, |entry| {
-            before = entry.user_id.replace(user_id.to_owned());
-            before.as_deref() != Some(user_id)
-        });
-        if before.as_deref() != Some(user_id) {
-            let mut state = self.state();
-            if let Some(index) = state.find(account_id) {
-                state.leave_user(index, before.as_deref());
-                state.join_user(index);
-            }
+    pub(crate) fn learn_user_id(&self, credential: &Credential, user_id: &str) {
+        let mut state = self.state();
+        let Some(index) = state.find_holder(credential) else { return };
+        let Some(entry) = state.entry_mut(index) else { return };
+        let before = entry.user_id.replace(user_id.to_owned());
+        if before.as_deref() == Some(user_id) {
+            return;
         }
+        let row = entry.state_row();
+        state.leave_user(index, before.as_deref());
+        state.join_user(index);
+        drop(state);
+        self.shared.writer.enqueue(Write::Account(Box::new(row)));
     }
 
     /// Whether it is known whose an account is.

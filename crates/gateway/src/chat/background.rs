@@ -70,7 +70,7 @@ pub(super) fn check_quota(shared: &Arc<Shared>, credential: Credential, mode: St
         let route = rest::rate_limits(&Mode::Id(mode.clone().into()));
         match shared.upstream.call(&credential, route, &settings, rest::read_rate_limits).await {
             Ok(limits) => {
-                shared.accounts.learn_quota(account_id, mode, &limits, &rest_lengths(&settings));
+                shared.accounts.learn_quota(&credential, mode, &limits, &rest_lengths(&settings));
             }
             // Says nothing about the quota: the rest stays as it is.
             Err(error) => tracing::info!(account = account_id, mode, error = %error, "the quota could not be read"),

@@ -78,18 +78,18 @@ impl ChatService {
         for mode in MODES_TO_ASK_FOR {
             let route = rest::rate_limits(&Mode::Id(mode.into()));
             match shared.upstream.call(&credential, route, &settings, rest::read_rate_limits).await {
-                Ok(limits) => shared.accounts.learn_quota(id, mode, &limits, &rest_lengths(&settings)),
+                Ok(limits) => shared.accounts.learn_quota(&credential, mode, &limits, &rest_lengths(&settings)),
                 Err(error) => self.judge_check(&credential, &settings, error)?,
             }
         }
         let tier = shared.upstream.call(&credential, rest::subscriptions(), &settings, rest::read_tier).await;
         match tier {
-            Ok(tier) => shared.accounts.learn_tier(id, tier).await,
+            Ok(tier) => shared.accounts.learn_tier(&credential, tier).await,
             Err(error) => self.judge_check(&credential, &settings, error)?,
         }
         if !shared.accounts.knows_user_of(id) {
             match shared.upstream.call(&credential, rest::account(), &settings, rest::read_account).await {
-                Ok(Account::Known { user_id }) => shared.accounts.learn_user_id(id, &user_id),
+                Ok(Account::Known { user_id }) => shared.accounts.learn_user_id(&credential, &user_id),
                 Ok(Account::Refused(failure)) => {
                     self.judge_check(&credential, &settings, CallError::Upstream(failure.into()))?
                 }
@@ -137,8 +137,8 @@ impl ChatService {
         match verdict.blame {
             Blame::ModeUnavailable => return Ok(()),
             Blame::Exit => shared.exit.trouble(id, verdict.label, super::settle::breaker_limits(settings)),
-            Blame::CredentialDead => shared.accounts.learn_refusal(id, Fault::CredentialDead),
-            Blame::UserBlocked => shared.accounts.learn_refusal(id, Fault::UserBlocked),
+            Blame::CredentialDead => shared.accounts.learn_refusal(credential, Fault::CredentialDead),
+            Blame::UserBlocked => shared.accounts.learn_refusal(credential, Fault::UserBlocked),
             Blame::Nobody | Blame::RateLimited { .. } | Blame::Failure => {}
         }
         Err(told(&error, verdict.label, verdict.blame == Blame::Exit))

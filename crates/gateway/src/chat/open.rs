@@ -118,7 +118,7 @@ impl Opening<'_> {
         let Self { shared, lease, settings, .. } = self;
         match shared.upstream.call(lease.credential(), rest::account(), settings, rest::read_account).await {
             Ok(Account::Known { user_id }) => {
-                shared.accounts.learn_user_id(lease.account_id(), &user_id);
+                shared.accounts.learn_user_id(lease.credential(), &user_id);
                 Ok(user_id)
             }
             Ok(Account::Refused(failure)) => Err(failure.into()),

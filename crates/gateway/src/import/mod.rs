@@ -139,7 +139,7 @@ impl Target {
             let label = Some(old.name.clone()).filter(|name| !name.trim().is_empty());
             let shown = format!("account {number} ({:?})", old.name);
             let new = NewAccount { token: old.token.clone(), label, tags: Vec::new(), enabled: old.enabled };
-            match self.accounts.add(new).await {
+            match self.accounts.add(new, "import").await {
                 Ok(view) => {
                     self.keep_state(&view.id, &old).await?;
                     report.accounts.taken();

@@ -14,8 +14,9 @@ use crate::secrets::random_token;
 /// How long a preview can be turned into a job.
 const KEPT_MS: i64 = 30 * 60_000;
 
-/// Most previews at once; 100,000 tokens are some 30 MB.
-const MOST: usize = 4;
+/// Most previews at once, and most accounts in them: 100,000 tokens are some 30 MB.
+const MOST: usize = 16;
+const MOST_ACCOUNTS: usize = 400_000;
 
 /// First entries that are shown, and problems that are listed.
 const SAMPLES: usize = 10;
@@ -116,7 +117,9 @@ impl Preview {
             for Unreadable { place, code } in listed.unreadable {
                 preview.left_out.push(leave_out(place, code, None));
             }
-            for found in listed.found {
+            for mut found in listed.found {
+                // A name is shown to everybody.
+                found.label = found.label.filter(|label| !label.contains(&found.token));
                 let (fingerprint, known) = accounts.recognise(&found.token);
                 if !seen.insert(fingerprint.clone()) {
                     preview.left_out.push(leave_out(found.place, "duplicate", None));
@@ -172,10 +175,10 @@ impl Previews {
         let expires_at = self.clock.now_ms() + KEPT_MS;
         let view = preview.view(&id, expires_at);
         self.with(|kept| {
-            if kept.len() >= MOST
-                && let Some(oldest) = kept.iter().min_by_key(|(_, kept)| kept.expires_at).map(|(id, _)| id.clone())
-            {
-                kept.remove(&oldest);
+            let accounts = |kept: &HashMap<String, Kept>| kept.values().map(|one| one.preview.new.len()).sum::<usize>();
+            while kept.len() >= MOST || !kept.is_empty() && accounts(kept) + preview.new.len() > MOST_ACCOUNTS {
+                let oldest = kept.iter().min_by_key(|(_, kept)| kept.expires_at).map(|(id, _)| id.clone());
+                kept.remove(&oldest.unwrap_or_default());
             }
             kept.insert(id, Kept { preview, expires_at });
         });

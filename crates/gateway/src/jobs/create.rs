@@ -56,6 +56,10 @@ impl Jobs {
             let items = self.import_items(preview, options);
             return Ok(Created::Started(Box::new(self.start(new.work.clone(), items, new.created_by).await?)));
         }
+        if let (Work::Restore(_), Some(Scope::View { .. } | Scope::Filter(_))) = (&new.work, &new.scope) {
+            let message = "must be ids, or the job that deleted them: lists show what is not in the bin".to_owned();
+            return Err(JobError::Invalid { path: "/scope", message });
+        }
         let subjects = match (&new.confirm_token, &new.scope) {
             (Some(token), _) => self.shared.confirmations.take(token, &new.work)?,
             (None, Some(scope)) => self.resolve(scope, new.work.resource()).await?,

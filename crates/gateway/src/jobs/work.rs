@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::{JobRooms, Resource, purge, scan};
-use crate::accounts::{AccountToAdd, Added, BulkPatch, Changed};
+use crate::accounts::{AccountToAdd, Added, BulkPatch, Changed, TIERS};
 use crate::chat::{Deletion, ManageError};
 use crate::store::StoreError;
 use crate::store::images::ImageFilter;
@@ -237,6 +237,9 @@ impl Work {
             Self::Test(TestOptions { model }) if model.trim().is_empty() || model.len() > 100 => {
                 Some("model must be the name of a model".to_owned())
             }
+            Self::Set(SetOptions { tier: Some(tier), .. }) if !tier.is_empty() && !TIERS.contains(&tier.as_str()) => {
+                Some(format!("tier must be one of {}, or empty for what the upstream says", TIERS.join(", ")))
+            }
             Self::Set(SetOptions { enabled: None, tier: None }) => Some("must set enabled or tier".to_owned()),
             Self::Tag(options) if options.add.is_empty() && options.remove.is_empty() => {
                 Some("must name tags to add or to remove".to_owned())
@@ -263,7 +266,7 @@ impl Work {
         let ids: Vec<&str> = items.iter().map(|item| item.subject.as_str()).collect();
         let accounts = &rooms.accounts;
         let results: Vec<ItemResult> = match self {
-            Self::Import(_) => import(rooms, items).await?,
+            Self::Import(_) => import(rooms, items, person).await?,
             Self::CheckQuota(_) => return Ok(scan::check_quota(rooms, items).await),
             Self::Test(options) => return Ok(scan::test(rooms, items, &options.model).await),
             Self::CleanupScan(options) => return Ok(scan::find_dead(rooms, items, options.check).await),
@@ -284,8 +287,8 @@ impl Work {
                 results(accounts.patch_many(&ids, &patch, person).await?)
             }
             Self::ClearCooldown(_) => results(accounts.clear_cooldown_of_many(&ids, person).await?),
-            Self::Delete(options) => results(accounts.delete_many(&ids, options.purge).await?),
-            Self::Restore(_) => results(accounts.restore_many(&ids).await?),
+            Self::Delete(options) => results(accounts.delete_many(&ids, options.purge, person).await?),
+            Self::Restore(_) => results(accounts.restore_many(&ids, person).await?),
         };
         let now = rooms.clock.now_ms();
         for (item, result) in items.iter_mut().zip(results) {
@@ -349,9 +352,9 @@ async fn delete_images(rooms: &JobRooms, ids: &[&str]) -> Result<Vec<ItemResult>
     Ok(ids.iter().map(result).collect())
 }
 
-async fn import(rooms: &JobRooms, items: &[JobItemRow]) -> Result<Vec<ItemResult>, StoreError> {
+async fn import(rooms: &JobRooms, items: &[JobItemRow], person: &str) -> Result<Vec<ItemResult>, StoreError> {
     let opened: Vec<Option<AccountToAdd>> = items.iter().map(|item| account(rooms, item)).collect();
-    let added = rooms.accounts.add_many(opened.iter().flatten().cloned().collect()).await?;
+    let added = rooms.accounts.add_many(opened.iter().flatten().cloned().collect(), person).await?;
     let mut added = added.into_iter();
     let result = |opened: Option<AccountToAdd>| match opened.and_then(|_| added.next()) {
         Some(Added::New) => ItemResult::succeeded(),

@@ -230,6 +230,27 @@ impl Field {
                 None => return Err(FieldError::new(path, "type", json!({ "expected": "string" }), "must be a text")),
             }
         }
+        if matches!(format, Format::ModelAlias) {
+            self.check_aliases(entries)?;
+        }
+        Ok(())
+    }
+
+    /// A name stands for one model, and that is no further name: nobody has to follow them.
+    fn check_aliases(&self, entries: &[Value]) -> Result<(), FieldError> {
+        let aliases: Vec<ModelAlias> =
+            entries.iter().filter_map(|entry| entry.as_str().and_then(|text| text.parse().ok())).collect();
+        for (index, alias) in aliases.iter().enumerate() {
+            let path = format!("{}/{index}", self.path());
+            if aliases[..index].iter().any(|other| other.name.eq_ignore_ascii_case(&alias.name)) {
+                let message = "must not give a name twice; upper and lower case are the same";
+                return Err(FieldError::new(path, "duplicate", json!({}), message));
+            }
+            if aliases.iter().any(|other| other.name.eq_ignore_ascii_case(&alias.model)) {
+                let message = "must stand for a model, not for another of these names";
+                return Err(FieldError::new(path, "alias_of_alias", json!({}), message));
+            }
+        }
         Ok(())
     }
 }
@@ -335,6 +356,9 @@ mod tests {
             ("trusted_proxies", json!([""]), "/trusted_proxies/0", "format"),
             ("cors_allowed_origins", json!(["https://host/"]), "/cors_allowed_origins/0", "format"),
             ("model_aliases", json!(["gpt-4o=grok-4.2", "gpt-4o"]), "/model_aliases/1", "format"),
+            ("model_aliases", json!(["a=grok-3", "A=grok-4.2"]), "/model_aliases/1", "duplicate"),
+            ("model_aliases", json!(["a=B", "b=a"]), "/model_aliases/0", "alias_of_alias"),
+            ("model_aliases", json!(["grok-3=grok-3"]), "/model_aliases/0", "alias_of_alias"),
             ("disabled_models", json!(["grok heavy"]), "/disabled_models/0", "format"),
         ];
         for (name, value, path, code) in cases {

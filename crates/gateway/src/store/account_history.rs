@@ -19,7 +19,7 @@ pub(crate) struct HistoryRow {
     pub(crate) account_id: String,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
-    /// `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled` or `disabled`.
+    /// `rest_began`, `rest_changed`, `rest_ended`, `invalid`, `valid_again`, `enabled`, `disabled`, `added`, `edited`, `deleted` or `restored`.
     pub(crate) kind: String,
     /// `request`, `check`, `time` or `person`.
     pub(crate) cause: String,

@@ -183,6 +183,39 @@ impl Store {
         Ok(())
     }
 
+    /// The account that has a token, also one in the bin.
+    pub(crate) async fn account_of_fingerprint(&self, fingerprint: &str) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar("SELECT id FROM accounts WHERE fingerprint = $1");
+        Ok(query.bind(fingerprint).fetch_optional(self.reader()).await?)
+    }
+
+    /// Rests and quota of accounts that come back from the bin.
+    pub(crate) async fn rests_and_quota_of(&self, ids: &[&str]) -> Result<(Vec<RestRow>, Vec<QuotaRow>), StoreError> {
+        let (mut rests, mut quota) = (Vec::new(), Vec::new());
+        for ids in ids.chunks(ROWS) {
+            let list = |table: &str| {
+                let mut query = QueryBuilder::<Sqlite>::new(format!("SELECT * FROM {table} WHERE account_id IN ("));
+                let mut values = query.separated(", ");
+                for id in ids {
+                    values.push_bind((*id).to_owned());
+                }
+                query.push(")");
+                query
+            };
+            rests.extend(list("account_rests").build_query_as::<RestRow>().fetch_all(self.reader()).await?);
+            quota.extend(list("account_quota").build_query_as::<QuotaRow>().fetch_all(self.reader()).await?);
+        }
+        Ok((rests, quota))
+    }
+
+    /// Stores lines of accounts' history that no change of a state comes with.
+    pub(crate) async fn add_account_history(&self, rows: &[HistoryRow]) -> Result<(), StoreError> {
+        let mut transaction = self.writer().begin().await?;
+        insert_account_history(&mut transaction, &rows.iter().collect::<Vec<_>>()).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Gives an account another token: whose it is at the upstream is then to be learned anew. Whether it could: another account,
     /// which may be in the bin, can have that token.
     pub(crate) async fn replace_token(&self, row: &AccountRow) -> Result<bool, StoreError> {
@@ -194,24 +227,28 @@ impl Store {
         Ok(query.execute(self.writer()).await?.rows_affected() > 0)
     }
 
-    /// Takes accounts out of the pool: into the bin at a time, or for good.
-    pub(crate) async fn delete_accounts(&self, ids: &[&str], into_bin_at: Option<i64>) -> Result<(), StoreError> {
+    /// Takes accounts out of the pool: into the bin at a time, with their rests, or for good.
+    pub(crate) async fn delete_accounts(
+        &self,
+        ids: &[&str],
+        into_bin_at: Option<i64>,
+        history: &[HistoryRow],
+    ) -> Result<(), StoreError> {
         let mut transaction = self.writer().begin().await?;
+        insert_account_history(&mut transaction, &history.iter().collect::<Vec<_>>()).await?;
         for id in ids {
-            for statement in
-                ["DELETE FROM account_rests WHERE account_id = $1", "DELETE FROM account_quota WHERE account_id = $1"]
-            {
-                sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
-            }
             match into_bin_at {
                 Some(at) => {
                     let query = sqlx::query("UPDATE accounts SET deleted_at = $2 WHERE id = $1").bind(id).bind(at);
                     query.execute(&mut *transaction).await?;
                 }
                 None => {
-                    for statement in
-                        ["DELETE FROM account_history WHERE account_id = $1", "DELETE FROM accounts WHERE id = $1"]
-                    {
+                    for statement in [
+                        "DELETE FROM account_rests WHERE account_id = $1",
+                        "DELETE FROM account_quota WHERE account_id = $1",
+                        "DELETE FROM account_history WHERE account_id = $1",
+                        "DELETE FROM accounts WHERE id = $1",
+                    ] {
                         sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
                     }
                 }
@@ -248,10 +285,13 @@ impl Store {
 
     pub(crate) async fn purge_accounts_deleted_before(&self, time: i64) -> Result<u64, StoreError> {
         let mut transaction = self.writer().begin().await?;
-        let history = sqlx::query(
+        for statement in [
+            "DELETE FROM account_rests WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
+            "DELETE FROM account_quota WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
             "DELETE FROM account_history WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
-        );
-        history.bind(time).execute(&mut *transaction).await?;
+        ] {
+            sqlx::query(statement).bind(time).execute(&mut *transaction).await?;
+        }
         let accounts = sqlx::query("DELETE FROM accounts WHERE deleted_at < $1").bind(time);
         let purged = accounts.execute(&mut *transaction).await?.rows_affected();
         transaction.commit().await?;

@@ -198,7 +198,7 @@ impl Upstream {
             return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot)));
         }
         let body = read_error_body(response).await;
-        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
+        Err(refusal(credential, status, content_type.as_deref(), &body))
     }
 
     /// Makes a unary call and reads its answer.
@@ -246,7 +246,7 @@ impl Upstream {
         if status == 200 && !is_page {
             return Ok(body);
         }
-        Err(UpstreamError::from(classify_http(status, content_type.as_deref(), &body)).with_status(status))
+        Err(refusal(credential, status, content_type.as_deref(), &body))
     }
 
     async fn send(
@@ -322,6 +322,12 @@ impl Upstream {
         generations.insert(thread, Generation { proxy_url, connect_timeout, assume_http2, clients: clients.clone() });
         Ok(clients)
     }
+}
+
+/// What a refused call means.
+pub(super) fn refusal(credential: &Credential, status: u16, content_type: Option<&str>, body: &[u8]) -> UpstreamError {
+    let body = credential.hidden_in(body);
+    UpstreamError::from(classify_http(status, content_type, &body)).with_status(status)
 }
 
 fn client_builder(

@@ -1,5 +1,6 @@
 //! What a call needs of an account.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{UpstreamError, UpstreamErrorKind};
@@ -21,6 +22,20 @@ impl Credential {
 
     pub(crate) fn account_id(&self) -> &Arc<str> {
         &self.account_id
+    }
+
+    /// Whether it holds this sealed token: what was learned with another says nothing of the account as it is now.
+    pub(crate) fn holds(&self, sealed: &Arc<str>) -> bool {
+        Arc::ptr_eq(&self.sealed, sealed) || self.sealed == *sealed
+    }
+
+    /// What a refusal says, without the token if it repeats it: words of the upstream are shown and logged.
+    pub(super) fn hidden_in<'a>(&self, words: &'a [u8]) -> Cow<'a, [u8]> {
+        let Ok(token) = self.open() else { return Cow::Borrowed(words) };
+        match memchr::memmem::find(words, token.as_bytes()) {
+            None => Cow::Borrowed(words),
+            Some(_) => Cow::Owned(String::from_utf8_lossy(words).replace(&token, "…").into_bytes()),
+        }
     }
 
     /// The token in the clear.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use protocol::failure::classify_http;
 use protocol::headers::{upgrade_cookie_header, upgrade_headers};
 use protocol::socket::upgrade_path;
 use reqwest::header::{
@@ -15,7 +14,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::client::{content_type, read_error_body, unusable_header};
+use super::client::{content_type, read_error_body, refusal, unusable_header};
 use super::{Credential, LONGEST_MESSAGE, Patience, UpstreamError, UpstreamErrorKind};
 use crate::settings::Settings;
 
@@ -53,7 +52,7 @@ async fn upgrade(
     let url = format!("{base_url}{}", upgrade_path(user_id));
     let response = client.get(url).headers(headers(credential, user_id, settings, &key)?).send().await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Err(refused(response).await);
+        return Err(refused(credential, response).await);
     }
     let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
     if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
@@ -71,7 +70,7 @@ async fn upgrade(
 }
 
 /// A refusal is an ordinary answer and means what it means over REST, unless it says that there is no such route here.
-async fn refused(response: reqwest::Response) -> UpstreamError {
+async fn refused(credential: &Credential, response: reqwest::Response) -> UpstreamError {
     let status = response.status();
     let content_type = content_type(&response);
     let is = |kind: &str| content_type.as_deref().is_some_and(|own| own.starts_with(kind));
@@ -90,7 +89,7 @@ async fn refused(response: reqwest::Response) -> UpstreamError {
         return UpstreamErrorKind::Protocol(words).into();
     }
     let body = read_error_body(response).await;
-    UpstreamError::from(classify_http(status.as_u16(), content_type.as_deref(), &body)).with_status(status.as_u16())
+    refusal(credential, status.as_u16(), content_type.as_deref(), &body)
 }
 
 fn headers(credential: &Credential, user_id: &str, settings: &Settings, key: &str) -> Result<HeaderMap, UpstreamError> {

@@ -1,6 +1,6 @@
 //! What became of an account: every rest and every end of one, why, and by whom.
 
-use grok2api_simulator::Reply as Upstream;
+use grok2api_simulator::{Reply as Upstream, Step};
 use serde_json::{Value, json};
 
 use crate::harness::Rig;
@@ -131,11 +131,11 @@ async fn a_dead_credential_and_what_people_do_stand_there_with_their_names() {
 
     // Deleted it can still be read; gone for good, nothing of it is left.
     rig.admin("DELETE", &path, None).await;
-    assert_eq!(told(&rig, &id).await.last().unwrap(), "changed person admin account.delete");
+    assert_eq!(told(&rig, &id).await.last().unwrap(), "deleted person admin");
     let (status, _) = rig.admin("POST", &format!("{path}/actions/restore"), None).await;
     assert_eq!(status, 200);
     rig.admin("DELETE", &format!("{path}?purge=true"), None).await;
-    assert_eq!(rig.count("SELECT COUNT(*) FROM account_history").await, 0);
+    assert_eq!(rig.count_of(format!("SELECT COUNT(*) FROM account_history WHERE account_id = '{id}'")).await, 0);
     let (status, _) = rig.admin("GET", "/accounts/acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b/history", None).await;
     assert_eq!(status, 404);
     let (status, refused) = rig.admin("GET", &format!("{path}/history?before=1"), None).await;
@@ -184,4 +184,113 @@ async fn a_new_token_keeps_the_account_and_its_conversations() {
     rig.admin("DELETE", &format!("/accounts/{other_id}"), None).await;
     let (status, refused) = rig.admin("POST", &path, Some(json!({ "token": other }))).await;
     assert_eq!((status, &refused["error"]["code"]), (409, &json!("already_exists")), "{refused}");
+}
+
+#[tokio::test]
+async fn what_the_old_token_did_is_not_charged_to_the_new_one() {
+    let rig = Rig::new(&["anna"]).await;
+    let id = id_of(&rig, "anna").await;
+    rig.simulator.add_account("fresh");
+    let late = vec![
+        Step::Wait(std::time::Duration::from_millis(600)),
+        Step::TopLevelError { code: 8.into(), message: "Too many requests".into() },
+    ];
+    rig.simulator.account("anna").push(Upstream::steps(late));
+    // A chat is under way with the old one while it is replaced.
+    let body = json!({ "model": "grok-4.2", "messages": [{ "role": "user", "content": "hi" }] });
+    let replace = async {
+        rig.until("the chat is under way", async |rig| !rig.questions().is_empty()).await;
+        rig.admin("POST", &format!("/accounts/{id}/actions/replace_token"), Some(json!({ "token": "fresh" }))).await
+    };
+    let (reply, (status, account)) = tokio::join!(rig.chat(body), replace);
+    assert_eq!((status, reply.status == 200), (200, false), "{account}");
+    let account = rig.account("anna").await;
+    assert_eq!(account["state"]["name"], "available", "{account}");
+}
+
+#[tokio::test]
+async fn the_token_that_it_has_is_no_new_one() {
+    let rig = Rig::new(&["anna"]).await;
+    let id = id_of(&rig, "anna").await;
+    let before = told(&rig, &id).await;
+    let path = format!("/accounts/{id}/actions/replace_token");
+    let (status, refused) = rig.admin("POST", &path, Some(json!({ "token": "anna" }))).await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("conflict")), "{refused}");
+    assert_eq!(told(&rig, &id).await, before);
+}
+
+#[tokio::test]
+async fn jobs_stand_there_too_and_a_rest_outlives_the_bin() {
+    let mut rig = Rig::new(&[]).await;
+    let id = rig.add_account("anna").await;
+    let run = async |rig: &Rig, mut body: Value| {
+        body["scope"] = json!({ "ids": [id] });
+        let (mut status, mut job) = rig.admin("POST", "/jobs", Some(body.clone())).await;
+        if status == 422 {
+            body["dry_run"] = json!(true);
+            let (_, counted) = rig.admin("POST", "/jobs", Some(body.clone())).await;
+            body["dry_run"] = json!(false);
+            body["confirm_token"] = counted["confirm_token"].clone();
+            (status, job) = rig.admin("POST", "/jobs", Some(body)).await;
+        }
+        assert_eq!(status, 202, "{job}");
+        let (_, ended) = rig.admin("GET", &format!("/jobs/{}?wait=60", job["id"].as_str().unwrap()), None).await;
+        ended
+    };
+    rig.simulator.account("anna").push(Upstream::rate_limited(true));
+    ask(&rig).await;
+    rig.until("it rests", async |rig| rig.account("anna").await["state"]["name"] == "cooling").await;
+    let until = rig.account("anna").await["state"]["until"].clone();
+    run(&rig, json!({ "kind": "accounts.tag", "options": { "add": ["x"] } })).await;
+    run(&rig, json!({ "kind": "accounts.delete", "options": {} })).await;
+    rig.restart().await;
+    let restored = run(&rig, json!({ "kind": "accounts.restore", "options": {} })).await;
+    assert_eq!(restored["progress"]["succeeded"], 1, "{restored}");
+    let account = rig.account("anna").await;
+    assert_eq!((&account["state"]["name"], &account["state"]["until"]), (&json!("cooling"), &until), "{account}");
+    let again = run(&rig, json!({ "kind": "accounts.restore", "options": {} })).await;
+    assert_eq!(again["progress"]["skipped"], 1, "it is not in the bin: {again}");
+    // The same by its token, as a person would.
+    rig.admin("DELETE", &format!("/accounts/{id}"), None).await;
+    rig.add_account("anna").await;
+    assert_eq!(rig.account("anna").await["state"]["until"], until);
+    let lines = told(&rig, &id).await;
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let expected = [
+        "added person admin",
+        "rest_began request rate_limited_quota_left",
+        "edited person admin",
+        "deleted person admin",
+        "restored person admin",
+        "deleted person admin",
+        "restored person admin",
+    ];
+    assert_eq!(lines, expected);
+    let (status, refused) = rig.admin("POST", &format!("/accounts/{id}/actions/restore"), None).await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("conflict")), "{refused}");
+    let everyone = json!({ "kind": "accounts.restore", "scope": { "filter": {} }, "options": {} });
+    assert_eq!(rig.admin("POST", "/jobs", Some(everyone)).await.0, 422, "a list shows what is not in the bin");
+}
+
+#[tokio::test]
+async fn edits_at_the_same_time_tell_what_each_has_changed() {
+    let rig = Rig::new(&["anna"]).await;
+    let id = id_of(&rig, "anna").await;
+    let edit = |number: usize| {
+        let (rig, path) = (&rig, format!("/accounts/{id}"));
+        async move { rig.admin("PATCH", &path, Some(json!({ "label": format!("L{number}") }))).await }
+    };
+    futures_util::future::join_all((0..24).map(edit)).await;
+    let history = window(&rig, &id, "?limit=100").await;
+    let mut edits: Vec<&Value> = history["items"].as_array().unwrap().iter().collect();
+    edits.retain(|line| line["action"] == "account.update");
+    assert_eq!(edits.len(), 24);
+    // Each begins where another ended, whatever the order in which they were written down.
+    let mut ends: Vec<&Value> = edits.iter().map(|line| &line["after"]["label"]).collect();
+    ends.push(&edits.iter().find(|line| line["before"]["label"] == "anna").unwrap()["before"]["label"]);
+    for line in edits {
+        let position = ends.iter().position(|end| **end == line["before"]["label"]);
+        ends.remove(position.unwrap_or_else(|| panic!("{line} begins nowhere")));
+    }
+    assert_eq!(ends.len(), 1);
 }

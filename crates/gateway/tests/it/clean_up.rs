@@ -236,3 +236,21 @@ async fn the_request_log_is_emptied_up_to_a_time_and_the_statistics_stay() {
     let (_, top) = rig.admin("GET", "/stats/top?by=model&range=24h", None).await;
     assert_eq!(top["items"][0]["requests"], 4, "{top}");
 }
+
+#[tokio::test]
+async fn a_variable_that_was_not_set_does_not_mean_everything() {
+    let rig = Rig::new(&["anna"]).await;
+    for (kind, filter) in [
+        ("accounts.delete", json!({ "tag": "" })),
+        ("accounts.delete", json!({ "state": [] })),
+        ("accounts.delete", json!({ "q": " " })),
+        ("conversations.delete", json!({ "key": "" })),
+        ("images.delete", json!({ "model": "" })),
+        ("requests.purge", json!({ "before": "" })),
+    ] {
+        let body = json!({ "kind": kind, "scope": { "filter": filter }, "options": {}, "dry_run": true });
+        let (status, refused) = rig.admin("POST", "/jobs", Some(body)).await;
+        let path = format!("/scope/filter/{}", filter.as_object().unwrap().keys().next().unwrap());
+        assert_eq!((status, &refused["error"]["fields"][0]["path"]), (422, &json!(path)), "{refused}");
+    }
+}

@@ -21,6 +21,10 @@ const marks: Record<string, [Tone, string]> = {
 	valid_again: ["ok", "available"],
 	enabled: ["ok", "available"],
 	disabled: ["idle", "disabled"],
+	added: ["info", "plus"],
+	restored: ["info", "plus"],
+	edited: ["info", "settings"],
+	deleted: ["idle", "close"],
 };
 
 export function AccountHistory({ id }: { id: string }) {

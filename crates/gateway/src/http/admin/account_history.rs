@@ -113,14 +113,16 @@ fn of_change(change: AuditEntry) -> HistoryLine {
     }
 }
 
-/// The end of a rest and the switch stand in the history as what they did.
+/// The end of a rest, the switch and what came and went stand in the history as what they did.
 fn is_told_by_state(line: &HistoryLine) -> bool {
     let only_state = |members: &Value| {
         let names = members.as_object().map(|members| members.keys()).into_iter().flatten();
         names.into_iter().all(|name| ["enabled", "state", "rests", "consecutive_failures"].contains(&name.as_str()))
     };
     match line.action.as_deref() {
-        Some("account.clear_cooldown") => true,
+        Some("account.clear_cooldown" | "account.create" | "account.delete" | "account.purge" | "account.restore") => {
+            true
+        }
         Some("account.update") => !line.after.is_null() && only_state(&line.before) && only_state(&line.after),
         _ => false,
     }

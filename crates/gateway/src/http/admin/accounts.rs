@@ -21,7 +21,8 @@ use super::export::{Format, Sheet, file};
 use super::identifiers::{ResourceId, etag, if_match_number};
 use super::query::Parameters;
 use crate::accounts::{
-    AccountPage, AccountPatch, AccountQuery, AccountView, BinPage, FacetField, FacetValue, NewAccount, STATES, Summary,
+    AccountPage, AccountPatch, AccountQuery, AccountView, BinPage, Edited, FacetField, FacetValue, NewAccount, STATES,
+    Summary, TIERS,
 };
 use crate::admins::Change;
 use crate::store::StoreError;
@@ -198,7 +199,7 @@ pub(super) async fn add(
         enabled: body.flag("enabled").unwrap_or(true),
     };
     body.finish()?;
-    let account = state.accounts.add(new).await?;
+    let account = state.accounts.add(new, caller.name()).await?;
     state.note(&caller, Change::new("account.create", &account.id).between(&Value::Null, &account)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "created": account.id }));
     let location = format!("/admin/api/v1/accounts/{}", account.id);
@@ -250,12 +251,16 @@ pub(super) async fn edit(
         enabled: body.flag("enabled"),
         tier: body.nullable_text("tier"),
     };
+    if let Some(Some(tier)) = &patch.tier
+        && !TIERS.contains(&tier.as_str())
+    {
+        body.refuse::<()>("tier", "choice", format!("must be one of {}, or null", TIERS.join(", ")));
+    }
     body.finish()?;
-    let before = state.accounts.get(&id);
-    let account = state.accounts.patch(&id, patch, version, &caller.actor().name).await?;
-    state.note(&caller, Change::new("account.update", &id).between(&before, &account)).await;
-    publish(&state, &account);
-    Ok(answer(account))
+    let Edited { before, after } = state.accounts.patch(&id, patch, version, caller.name()).await?;
+    state.note(&caller, Change::new("account.update", &id).between(&before, &after)).await;
+    publish(&state, &after);
+    Ok(answer(after))
 }
 
 /// `DELETE /accounts/{id}?purge=`
@@ -280,7 +285,7 @@ pub(super) async fn delete(
     let purge = parameters.choice("purge", &[("true", true), ("false", false)]).unwrap_or(false);
     parameters.finish()?;
     let before = state.accounts.get(&id);
-    state.accounts.delete(&id, purge).await?;
+    state.accounts.delete(&id, purge, caller.name()).await?;
     let action = if purge { "account.purge" } else { "account.delete" };
     state.note(&caller, Change::new(action, &id).between(&before, &Value::Null)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "deleted": id }));
@@ -326,7 +331,7 @@ pub(super) async fn restore(
     id: ResourceId,
 ) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
-    let account = state.accounts.restore(&id).await?;
+    let account = state.accounts.restore(&id, caller.name()).await?;
     state.note(&caller, Change::new("account.restore", &id).between(&Value::Null, &account)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "created": account.id }));
     Ok(answer(account))
@@ -349,11 +354,10 @@ pub(super) async fn clear_cooldown(
     id: ResourceId,
 ) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
-    let before = state.accounts.get(&id);
-    let account = state.accounts.clear_cooldown(&id, &caller.actor().name).await?;
-    state.note(&caller, Change::new("account.clear_cooldown", &id).between(&before, &account)).await;
-    publish(&state, &account);
-    Ok(answer(account))
+    let Edited { before, after } = state.accounts.clear_cooldown(&id, caller.name()).await?;
+    state.note(&caller, Change::new("account.clear_cooldown", &id).between(&before, &after)).await;
+    publish(&state, &after);
+    Ok(answer(after))
 }
 
 /// `POST /accounts/{id}/actions/replace_token` `{token}`: another token for the same account, when the old one has expired.
@@ -377,11 +381,10 @@ pub(super) async fn replace_token(
     let id = id.of_kind("acc_")?;
     let token = body.required_text("token");
     body.finish()?;
-    let before = state.accounts.get(&id);
-    let account = state.accounts.replace_token(&id, &token, &caller.actor().name).await?;
-    state.note(&caller, Change::new("account.replace_token", &id).between(&before, &account)).await;
-    publish(&state, &account);
-    Ok(answer(account))
+    let Edited { before, after } = state.accounts.replace_token(&id, &token, caller.name()).await?;
+    state.note(&caller, Change::new("account.replace_token", &id).between(&before, &after)).await;
+    publish(&state, &after);
+    Ok(answer(after))
 }
 
 /// What came of a check. That the upstream refuses an account is an answer, not a failure of the call.
@@ -426,6 +429,8 @@ pub(super) async fn check_quota(
     let checked = state.chat.check_account(&id).await;
     // Also a refusal may have changed it.
     let account = state.accounts.get(&id).ok_or_else(gone)?;
+    // Somebody may have given it another token meanwhile: that is not what the check did.
+    let before = AccountView { fingerprint: account.fingerprint.clone(), version: account.version, ..before };
     state.note(&caller, Change::new("account.check_quota", &id).between(&before, &account)).await;
     publish(&state, &account);
     let failure = checked.err().map(|failure| CheckProblem {

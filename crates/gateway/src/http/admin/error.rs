@@ -251,7 +251,10 @@ impl From<AccountError> for AdminError {
             AccountError::Duplicate { existing } => {
                 Self::new(StatusCode::CONFLICT, "already_exists", message).with_member("existing", json!(existing))
             }
-            AccountError::InBin => Self::new(StatusCode::CONFLICT, "already_exists", message),
+            AccountError::InBin { existing } => {
+                Self::new(StatusCode::CONFLICT, "already_exists", message).with_member("existing", json!(existing))
+            }
+            AccountError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
             AccountError::VersionMismatch { current } => Self::version_mismatch(message, json!(current)),
             AccountError::InvalidToken(message) => Self::field("/token", "format", message),
             AccountError::InvalidQuery { path, message } => Self::field(&path, "invalid", message),

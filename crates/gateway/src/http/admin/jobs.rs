@@ -246,6 +246,16 @@ fn read_filter(state: &AdminState, filter: Value, resource: Resource) -> Result<
     let Value::Object(members) = filter else {
         return Err(AdminError::field("/scope/filter", "type", "must be an object"));
     };
+    // A variable that a script has not set must not mean everything.
+    let is_empty = |value: &Value| match value {
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(texts) => texts.iter().all(|text| text.as_str().is_some_and(|text| text.trim().is_empty())),
+        _ => false,
+    };
+    if let Some((name, _)) = members.iter().find(|(_, value)| is_empty(value)) {
+        let message = "must not be empty; leave it out where all are meant";
+        return Err(AdminError::field(&format!("/scope/filter/{name}"), "empty", message));
+    }
     let pairs = members.into_iter().map(|(name, value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Bool(flag) => Ok((name, flag.to_string())),

@@ -29,6 +29,11 @@ fn walk(value: &Value, pool: Option<&str>, depth: usize, listed: &mut Listed) {
         _ if depth > DEEPEST => {}
         Value::Array(items) => items.iter().for_each(|item| match item {
             Value::String(text) => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            // In a list of accounts each entry is told of.
+            Value::Null | Value::Bool(_) | Value::Number(_) if depth == 0 => {
+                listed.entries += 1;
+                listed.unreadable.push(Unreadable { place: listed.entries, code: "not_a_token" });
+            }
             other => walk(other, pool, depth + 1, listed),
         }),
         Value::Object(members) => object(members, pool, depth, listed),
@@ -39,7 +44,12 @@ fn walk(value: &Value, pool: Option<&str>, depth: usize, listed: &mut Listed) {
 fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed: &mut Listed) {
     let own_token = TOKEN_NAMES.iter().find_map(|name| members.get(*name)?.as_str());
     if let Some(text) = own_token {
-        return take(text, particulars(members, pool), listed);
+        return match cookie_name(members) {
+            Some("sso") => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            // Another cookie of the browser: nothing that the upstream is to be shown as a login.
+            Some(_) => {}
+            None => take(text, particulars(members, pool), listed),
+        };
     }
     for (name, member) in members {
         let is_token = token(name).is_ok_and(|token| is_web_token(&token)) || name.starts_with("sso=");
@@ -51,6 +61,13 @@ fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed
             _ => {}
         }
     }
+}
+
+/// The name of the cookie that an object of a browser's export is.
+fn cookie_name(members: &Map<String, Value>) -> Option<&str> {
+    let (name, value) = (members.get("name")?.as_str()?, members.get("value")?.as_str()?);
+    let is_cookie = name == "sso" || members.contains_key("domain") || !is_web_token(value);
+    is_cookie.then_some(name)
 }
 
 /// Whether an object looks like the particulars of an account rather than a list of accounts.

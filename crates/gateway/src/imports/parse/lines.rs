@@ -6,6 +6,9 @@ use super::{Found, Listed, Unreadable, is_web_token, json, label, tier, token};
 /// What separates the fields of a line. Semicolons belong to cookies.
 const SEPARATORS: [&str; 4] = ["----", "\t", "|", ","];
 
+/// The same where no header says what the fields are.
+const LOOSE_SEPARATORS: [&str; 5] = ["----", "\t", "|", ",", ":"];
+
 /// Names of the column with the token.
 const TOKEN_COLUMNS: [&str; 6] = ["token", "sso", "sso_token", "ssotoken", "cookie", "cookies"];
 const LABEL_COLUMNS: [&str; 7] = ["label", "name", "note", "remark", "email", "mail", "备注"];
@@ -66,7 +69,12 @@ fn take_json(listed: &mut Listed, line: Listed, number: usize) {
 /// The table that a first line is the header of.
 fn header(line: &str) -> Option<Table> {
     let separator = SEPARATORS.into_iter().find(|separator| line.contains(separator))?;
-    let names: Vec<String> = fields(line, separator).into_iter().map(|name| name.to_lowercase()).collect();
+    let fields = fields(line, separator);
+    if fields.iter().any(|field| is_web_token(field)) {
+        // A line of a browser's cookie file, or one that is called `token`.
+        return None;
+    }
+    let names: Vec<String> = fields.into_iter().map(|name| name.to_lowercase()).collect();
     let find = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
     Some(Table {
         separator,
@@ -94,12 +102,16 @@ fn row(line: &str, table: &Table) -> Result<Found, &'static str> {
 /// A line that no header describes.
 fn plain(line: &str) -> Result<Found, &'static str> {
     let whole = token(line);
+    // Without the cookie's name, a mail address or a list of fields is no token: it may hold somebody's password.
+    let is_named = line.contains("sso=") || line.contains("sso-rw=");
+    let is_odd =
+        |token: &str| token.contains('@') || LOOSE_SEPARATORS.iter().any(|separator| token.contains(separator));
     if let Ok(token) = &whole
-        && !SEPARATORS.iter().any(|separator| token.contains(separator))
+        && (is_named || !is_odd(token))
     {
         return Ok(Found { token: token.clone(), ..Found::default() });
     }
-    for separator in SEPARATORS.into_iter().filter(|separator| line.contains(separator)) {
+    for separator in LOOSE_SEPARATORS.into_iter().filter(|separator| line.contains(separator)) {
         let fields = fields(line, separator);
         let found = fields.iter().filter_map(|field| token(field).ok()).find(|token| is_web_token(token));
         if let Some(token) = found {
@@ -108,7 +120,7 @@ fn plain(line: &str) -> Result<Found, &'static str> {
             return Ok(Found { token, label: mail.and_then(|mail| label(mail)), ..Found::default() });
         }
     }
-    whole.map(|token| Found { token, ..Found::default() })
+    Err(whole.err().unwrap_or("not_a_token"))
 }
 
 fn is_mail(text: &str) -> bool {

@@ -35,6 +35,37 @@ fn of_what_sellers_write_the_mail_is_the_label_and_the_password_is_nothing() {
 }
 
 #[test]
+fn passwords_and_other_cookies_are_never_taken_for_tokens() {
+    let listed = parse(&format!(
+        "me@example.org:hunter2:{ONE}\nbob@example.org\njoe@example.org:hunter2\nal@example.org----hunter2\nuser:pass-word\n\
+         sso=odd@value\nSet-Cookie: sso={TWO}; Path=/; Secure\n"
+    ));
+    let found: Vec<(&str, Option<&str>)> =
+        listed.found.iter().map(|found| (found.token.as_str(), found.label.as_deref())).collect();
+    assert_eq!(found, [(ONE, Some("me@example.org")), ("odd@value", None), (TWO, None)]);
+    let unreadable: Vec<(usize, &str)> = listed.unreadable.iter().map(|bad| (bad.place, bad.code)).collect();
+    assert_eq!(unreadable, [(2, "not_a_token"), (3, "not_a_token"), (4, "not_a_token"), (5, "not_a_token")]);
+
+    let export = format!(
+        r#"{{"cookies": [{{"name": "cf_clearance", "value": "abcdefgh"}}, {{"name": "sso", "value": "{ONE}"}},
+            {{"name": "x-userid", "value": "0123456789", "domain": ".grok.com"}}, {{"name": "sso-rw", "value": "{ONE}", "domain": ".x.ai"}}]}}"#
+    );
+    let listed = parse(&export);
+    assert_eq!(listed.found.len(), 1, "{listed:?}");
+    assert_eq!((listed.found[0].token.as_str(), listed.found[0].label.as_deref()), (ONE, None));
+    // A name that is no cookie's.
+    assert_eq!(parse(&format!(r#"[{{"name": "first", "value": "{ONE}"}}]"#)).found[0].label.as_deref(), Some("first"));
+}
+
+#[test]
+fn a_first_line_with_a_token_is_no_header() {
+    assert_eq!(tokens(&format!(".grok.com\tTRUE\t/\tTRUE\t1999999999\tsso\t{ONE}")), [ONE]);
+    assert_eq!(tokens(&format!("token,{ONE}\nlabel,{TWO}")), [ONE, TWO]);
+    let listed = parse(&format!(r#"["{ONE}", 1, null, true]"#));
+    assert_eq!((listed.entries, listed.found.len(), listed.unreadable.len()), (4, 1, 3));
+}
+
+#[test]
 fn a_table_with_a_header_is_read_by_its_columns() {
     let listed = parse(&format!("Name,Plan,Token,Tags\n\"Doe, \"\"J\"\"\",SuperGrok,{ONE},a;b\nx,,,\n"));
     assert_eq!(

@@ -8,7 +8,7 @@ use super::super::AdminState;
 use super::super::body::{LargeMembers, Members};
 use super::super::error::AdminError;
 use super::OldCaller;
-use crate::accounts::{AccountError, AccountPatch, AccountQuery, AccountView, NewAccount};
+use crate::accounts::{AccountError, AccountPatch, AccountQuery, AccountView, Edited, NewAccount};
 use crate::admins::Change;
 use crate::clock::parse_timestamp;
 
@@ -58,7 +58,7 @@ pub(super) async fn add_many(
             continue;
         }
         let new = NewAccount { token, label: name.clone(), tags: Vec::new(), enabled };
-        match state.accounts.add(new).await {
+        match state.accounts.add(new, caller.0.name()).await {
             Ok(account) => {
                 added += 1;
                 let change = Change::new("account.create", &account.id).between(&Value::Null, &account);
@@ -85,7 +85,7 @@ pub(super) async fn edit(
     let patch = AccountPatch { label: body.text("name"), enabled: body.flag("enabled"), ..AccountPatch::default() };
     body.finish()?;
     let before = find(&state, &token).ok_or_else(unknown)?;
-    let after = state.accounts.patch(&before.id, patch, None, &caller.0.actor().name).await?;
+    let Edited { before, after } = state.accounts.patch(&before.id, patch, None, caller.0.name()).await?;
     state.note(&caller.0, Change::new("account.update", &after.id).between(&before, &after)).await;
     Ok(Json(json!({ "success": true, "token": after.fingerprint, "id": after.id })))
 }
@@ -138,14 +138,14 @@ async fn add_one(
     label: Option<String>,
     enabled: bool,
 ) -> Result<AccountView, AdminError> {
-    let account = state.accounts.add(NewAccount { token, label, tags: Vec::new(), enabled }).await?;
+    let account = state.accounts.add(NewAccount { token, label, tags: Vec::new(), enabled }, caller.0.name()).await?;
     state.note(&caller.0, Change::new("account.create", &account.id).between(&Value::Null, &account)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "created": account.id }));
     Ok(account)
 }
 
 async fn delete_one(state: &AdminState, caller: &OldCaller, account: &AccountView) -> Result<(), AdminError> {
-    state.accounts.delete(&account.id, false).await?;
+    state.accounts.delete(&account.id, false, caller.0.name()).await?;
     state.note(&caller.0, Change::new("account.delete", &account.id).between(account, &Value::Null)).await;
     state.events.publish("account.list_changed", "accounts", "", &json!({ "deleted": account.id }));
     Ok(())
