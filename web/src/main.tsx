@@ -9,7 +9,10 @@ import { App } from "./app/App";
 
 const queries = new QueryClient({
 	defaultOptions: {
+		// A gateway in the local network answers without the internet, whatever the browser thinks of it.
+		mutations: { networkMode: "always" },
 		queries: {
+			networkMode: "always",
 			staleTime: 10_000,
 			refetchOnWindowFocus: false,
 			// What the API refused will be refused again; only a silent gateway is asked again.
@@ -18,7 +21,17 @@ const queries = new QueryClient({
 	},
 });
 
+/** The second click of a double one does nothing more: what a button starts is started once. */
+function onlyOnce(event: MouseEvent) {
+	const button = (event.target as Element).closest?.("button");
+	if (event.detail > 1 && button && !button.dataset.repeat) {
+		event.preventDefault();
+		event.stopPropagation();
+	}
+}
+
 export function mount(root: HTMLElement) {
+	addEventListener("click", onlyOnce, { capture: true });
 	startEvents();
 	applyEvents(queries);
 	createRoot(root).render(

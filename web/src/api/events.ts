@@ -178,6 +178,9 @@ function open() {
 	for (const name of NAMES) {
 		opened.addEventListener(name, (event) => tell({ name, data: JSON.parse((event as MessageEvent).data) }));
 	}
+	opened.addEventListener("keep-alive", () => {
+		heardAt = Date.now();
+	});
 	opened.addEventListener("bye", fail);
 	opened.onerror = () => {
 		clearTimeout(greeting);

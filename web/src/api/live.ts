@@ -13,6 +13,14 @@ export function onAccountsChanged(listener: () => void): () => void {
 	return () => listChanged.delete(listener);
 }
 
+const jobEnded = new Set<(id: string) => void>();
+
+/** Calls back when a job has ended. */
+export function onJobEnded(listener: (id: string) => void): () => void {
+	jobEnded.add(listener);
+	return () => jobEnded.delete(listener);
+}
+
 export function applyEvents(queries: QueryClient) {
 	onEvent((event) => apply(queries, event));
 }
@@ -42,6 +50,7 @@ function apply(queries: QueryClient, { name, data }: LiveEvent) {
 		case "job": {
 			const job = data as Schema["JobView"];
 			queries.setQueryData(["job", job.id], job);
+			if (job.finished_at) for (const listener of jobEnded) listener(job.id);
 			if (job.kind === "requests.purge" && job.finished_at) void queries.invalidateQueries({ queryKey: ["requests"] });
 			queries.setQueryData<Page<Schema["JobView"]>>(["jobs"], (page) => {
 				if (!page) return page;

@@ -1265,7 +1265,7 @@ export interface components {
         /** @description One thing that does. */
         AttentionItem: {
             /**
-             * @description `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
+             * @description `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`,
              *     `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
              */
             code: string;
@@ -1712,6 +1712,8 @@ export interface components {
             /** Format: int64 */
             duration_ms?: number | null;
             finished_at?: string | null;
+            /** @description What the account is called that it is done to. */
+            label?: string | null;
             message?: string | null;
             /** @description `pending`, `succeeded`, `failed`, `skipped`. */
             outcome: string;
@@ -2050,6 +2052,8 @@ export interface components {
         };
         /** @description Another token for an account. */
         NewTokenRequest: {
+            /** @description Ask the upstream first, and leave the account as it is where that does not let the token in. */
+            check?: boolean;
             /** @description The value of the `sso` cookie, or a whole `Cookie` header that holds it. */
             token: string;
         };

@@ -1,6 +1,6 @@
 // The session has ended: sign in again over the page, which keeps what was typed into it.
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { reconnect } from "../api/events";
 import { t } from "../i18n";
 import { Panel } from "../ui/Panel";
@@ -9,6 +9,19 @@ import { Field } from "../ui/parts";
 export function SessionEnd({ onBack }: { onBack: () => void }) {
 	const queries = useQueryClient();
 	const [problem, setProblem] = useState("");
+	const back = async () => {
+		onBack();
+		reconnect();
+		await queries.invalidateQueries();
+	};
+	// Somebody may sign in again in another tab.
+	useEffect(() => {
+		const timer = setInterval(async () => {
+			const session = await fetch("/admin/api/v1/session").catch(() => undefined);
+			if (session?.ok) await back();
+		}, 3_000);
+		return () => clearInterval(timer);
+	}, []);
 	const signIn = async (event: React.FormEvent<HTMLFormElement>) => {
 		event.preventDefault();
 		const form = new FormData(event.currentTarget);
@@ -18,12 +31,10 @@ export function SessionEnd({ onBack }: { onBack: () => void }) {
 			body: JSON.stringify({ username: form.get("username"), password: form.get("password"), remember: false }),
 		}).catch(() => undefined);
 		if (!response?.ok) return setProblem(response?.status === 401 ? t("door.wrong") : t("door.failed"));
-		onBack();
-		reconnect();
-		await queries.invalidateQueries();
+		await back();
 	};
 	return (
-		<Panel title={t("shell.session_over")} onClose={() => location.assign("/admin/")} centred>
+		<Panel title={t("shell.session_over")} onClose={onBack} centred fixed>
 			<form onSubmit={signIn}>
 				<p className="mb-3 text-ink-2">{t("shell.session_over_hint")}</p>
 				<Field label={t("door.username")}>

@@ -8,6 +8,7 @@ use super::view::view;
 use super::{AccountPool, AccountView, Changed, TOKEN_CONTEXT};
 use crate::store::StoreError;
 use crate::store::accounts::AccountRow;
+use crate::upstream::Credential;
 
 /// Longest label in characters.
 const LABEL: usize = 120;
@@ -139,6 +140,15 @@ impl AccountPool {
         row.version += 1;
         self.shared.store.update_accounts(&[&row]).await?;
         self.apply(id, person, |entry| entry.take_edit(row)).await
+    }
+
+    /// The credential of a token that no account has yet, to ask the upstream about it.
+    pub(crate) fn credential_of_token(&self, token: &str) -> Result<Credential, AccountError> {
+        let token = protocol::headers::parse_credential(token)
+            .map_err(|error| AccountError::InvalidToken(error.to_string()))?;
+        let cipher = &self.shared.cipher;
+        let sealed = cipher.seal(&token, TOKEN_CONTEXT);
+        Ok(Credential::new("".into(), sealed.into(), TOKEN_CONTEXT, cipher.clone()))
     }
 
     /// Gives an account another token, when the old one has expired: id, history and conversations stay. An `invalid` is lifted,

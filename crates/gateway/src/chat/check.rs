@@ -100,6 +100,20 @@ impl ChatService {
         Ok(())
     }
 
+    /// Asks the upstream whether it lets a token in, before an account is given it. What says nothing of the token is no answer.
+    pub(crate) async fn is_dead_token(&self, credential: &Credential) -> bool {
+        let shared = &self.shared;
+        let settings = shared.settings.current();
+        shared.background.check_pace.turn(settings.quota_checks_per_second).await;
+        let route = rest::rate_limits(&Mode::Id(MODES_TO_ASK_FOR[0].into()));
+        match shared.upstream.call(credential, route, &settings, rest::read_rate_limits).await {
+            Err(CallError::Upstream(error)) => {
+                matches!(error.verdict().blame, Blame::CredentialDead | Blame::UserBlocked)
+            }
+            Ok(_) | Err(CallError::Unreadable(_)) => false,
+        }
+    }
+
     /// Reads accounts that were not read for as long as the settings say, no more than the pace allows within `period`: the next
     /// look may know better which are due.
     pub(crate) async fn check_due_accounts(&self, period: Duration) {

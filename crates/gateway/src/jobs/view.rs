@@ -45,6 +45,8 @@ pub(crate) struct JobItemView {
     position: i64,
     /// What it is done to: an id, or the place in an imported list.
     subject: String,
+    /// What the account is called that it is done to.
+    label: Option<String>,
     /// `pending`, `succeeded`, `failed`, `skipped`.
     outcome: String,
     code: Option<String>,
@@ -92,7 +94,24 @@ impl Jobs {
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let rows = self.shared.rooms.store.job_items(id, stored, number(after), number(limit)).await?;
         let next = (rows.len() == limit).then(|| rows.last().map(|row| row.position)).flatten();
-        Ok(JobItemPage { items: rows.into_iter().map(item).collect(), next })
+        Ok(JobItemPage { items: rows.into_iter().map(|row| self.item(row)).collect(), next })
+    }
+
+    fn item(&self, row: JobItemRow) -> JobItemView {
+        let accounts = &self.shared.rooms.accounts;
+        let label =
+            accounts.labels(std::iter::once(row.subject.as_str())).into_values().next().map(|named| named.label);
+        JobItemView {
+            position: row.position,
+            subject: row.subject,
+            label,
+            outcome: if row.outcome.is_empty() { PENDING.to_owned() } else { row.outcome },
+            code: row.code,
+            message: row.message,
+            upstream_status: row.upstream_status,
+            duration_ms: row.duration_ms,
+            finished_at: row.finished_at.map(timestamp),
+        }
     }
 
     pub(super) fn view(&self, row: &JobRow) -> JobView {
@@ -122,18 +141,5 @@ impl Jobs {
                     _ => false,
                 },
         }
-    }
-}
-
-fn item(row: JobItemRow) -> JobItemView {
-    JobItemView {
-        position: row.position,
-        subject: row.subject,
-        outcome: if row.outcome.is_empty() { PENDING.to_owned() } else { row.outcome },
-        code: row.code,
-        message: row.message,
-        upstream_status: row.upstream_status,
-        duration_ms: row.duration_ms,
-        finished_at: row.finished_at.map(timestamp),
     }
 }

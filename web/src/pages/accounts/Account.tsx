@@ -6,6 +6,7 @@ import { watch } from "../../api/events";
 import { t } from "../../i18n";
 import { Failed, Field, Head, Skeleton, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
+import { toast } from "../../ui/toasts";
 import { ConversationTable, useConversations } from "../conversations/ConversationTable";
 import { RequestTable } from "../requests/RequestTable";
 import { AccountHistory } from "./AccountHistory";
@@ -65,7 +66,7 @@ export default function Account() {
 			/>
 			{tab === "quota" && (
 				<div className="grid gap-4 lg:grid-cols-[minmax(0,1fr)_360px]">
-					<div className="flex flex-col gap-4">
+					<div className="flex min-w-0 flex-col gap-4">
 						<div className="box p-4">
 							<StateExplained account={account.data} />
 						</div>
@@ -80,7 +81,7 @@ export default function Account() {
 			)}
 			{tab === "requests" && <RequestTable filter={{ account: id }} />}
 			{tab === "conversations" && <Conversations id={id} />}
-			{tab === "history" && <AccountHistory id={id} />}
+			{tab === "history" && <AccountHistory id={id} createdAt={account.data.created_at} />}
 			{tab === "settings" && (
 				<div className="flex flex-col gap-4">
 					<Settings account={account.data} />
@@ -135,20 +136,29 @@ function NewToken({ id }: { id: string }) {
 
 function Settings({ account }: { account: AccountView }) {
 	const queries = useQueryClient();
+	// What was seen when it was begun: another may change it meanwhile.
+	const [version, setVersion] = useState(account.version);
 	const [label, setLabel] = useState(account.label);
 	const [tags, setTags] = useState(account.tags.join(", "));
 	const [tier, setTier] = useState(account.tier_source === "owner" ? (account.tier ?? "") : "");
 	const save = async (event: React.FormEvent) => {
 		event.preventDefault();
-		const changed = await patchAccount(account.id, {
-			label,
-			tags: tags
-				.split(/[,，]/)
-				.map((tag) => tag.trim())
-				.filter(Boolean),
-			tier: tier || null,
-		});
-		if (changed) queries.setQueryData(["account", account.id], changed);
+		const changed = await patchAccount(
+			account.id,
+			{
+				label,
+				tags: tags
+					.split(/[,，]/)
+					.map((tag) => tag.trim())
+					.filter(Boolean),
+				tier: tier || null,
+			},
+			version,
+		);
+		if (!changed) return;
+		toast(t("accounts.saved"));
+		setVersion(changed.version);
+		queries.setQueryData(["account", account.id], changed);
 	};
 	return (
 		<form className="box max-w-xl p-4" onSubmit={save}>

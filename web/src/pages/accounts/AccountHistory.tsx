@@ -27,7 +27,7 @@ const marks: Record<string, [Tone, string]> = {
 	deleted: ["idle", "close"],
 };
 
-export function AccountHistory({ id }: { id: string }) {
+export function AccountHistory({ id, createdAt }: { id: string; createdAt: string }) {
 	const [before, setBefore] = useState<string[]>([]);
 	const history = useData({
 		queryKey: ["account_history", id, before.at(-1) ?? ""],
@@ -41,16 +41,16 @@ export function AccountHistory({ id }: { id: string }) {
 	const { items, next } = history.data;
 	return (
 		<>
-			{before.length === 0 && <Week lines={items} />}
+			{before.length === 0 && <Week lines={items} createdAt={createdAt} />}
 			{items.length ? <Lines lines={items} /> : <Empty title={t("accounts.no_history")} />}
 			<div className="flex gap-2">
 				{before.length > 0 && (
-					<button type="button" className="btn" onClick={() => setBefore(before.slice(0, -1))}>
+					<button type="button" className="btn" data-repeat onClick={() => setBefore(before.slice(0, -1))}>
 						{t("system.newer")}
 					</button>
 				)}
 				{next && (
-					<button type="button" className="btn" onClick={() => setBefore([...before, next])}>
+					<button type="button" className="btn" data-repeat onClick={() => setBefore([...before, next])}>
 						{t("system.older")}
 					</button>
 				)}
@@ -135,31 +135,35 @@ function Change({ line }: { line: Line }) {
 
 type Span = { from: number; to: number; dead: boolean; words: string };
 
-/** When it could not serve in the last seven days. */
-function Week({ lines }: { lines: Line[] }) {
+/** When it could not serve in the last seven days, or since it was added. */
+function Week({ lines, createdAt }: { lines: Line[]; createdAt: string }) {
 	const now = serverNow();
-	const start = now - WEEK;
+	const start = Math.max(now - WEEK, Math.min(Date.parse(createdAt), now - 60_000));
+	const whole = now - start;
+	const span = length(whole);
 	const spans = spansOf(lines, start, now);
-	const out = spans.reduce((sum, span) => sum + span.to - span.from, 0);
-	const words = spans.length ? t("accounts.week", { n: spans.length, length: length(out) }) : t("accounts.week_none");
+	const out = spans.reduce((sum, one) => sum + one.to - one.from, 0);
+	const words = spans.length
+		? t("accounts.week", { n: spans.length, length: length(out), span })
+		: t("accounts.week_none", { span });
 	return (
 		<figure className="box mb-3 p-3">
 			<figcaption className="mb-1.5 text-xs text-ink-2">{words}</figcaption>
 			<div className="relative h-4 overflow-hidden rounded bg-ok-soft" role="img" aria-label={words}>
-				{spans.map((span) => (
+				{spans.map((one) => (
 					<div
-						key={`${span.from}${span.words}`}
-						className={`absolute inset-y-0 ${span.dead ? "bg-bad" : "bg-warn"}`}
+						key={`${one.from}${one.words}`}
+						className={`absolute inset-y-0 ${one.dead ? "bg-bad" : "bg-warn"}`}
 						style={{
-							left: `min(${((span.from - start) / WEEK) * 100}%, 100% - 3px)`,
-							width: `max(3px, ${((span.to - span.from) / WEEK) * 100}%)`,
+							left: `min(${((one.from - start) / whole) * 100}%, 100% - 3px)`,
+							width: `max(3px, ${((one.to - one.from) / whole) * 100}%)`,
 						}}
-						title={span.words}
+						title={one.words}
 					/>
 				))}
 			</div>
 			<div aria-hidden="true" className="mt-0.5 flex justify-between text-xs text-ink-3">
-				<span>{t("shell.ago", { length: length(WEEK) })}</span>
+				<span>{t("shell.ago", { length: span })}</span>
 				<span>{t("shell.now")}</span>
 			</div>
 		</figure>

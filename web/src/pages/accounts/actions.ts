@@ -10,6 +10,11 @@ export type Scope =
 	| { job: string; outcome?: string }
 	| { filter: Record<string, string> };
 
+const own = new Set<string>();
+
+/** Whether a job was started in this tab. */
+export const isOwnJob = (id: string) => own.has(id);
+
 export async function startJob(
 	kind: string,
 	scope: Scope | undefined,
@@ -19,6 +24,7 @@ export async function startJob(
 	const job = (await api.post("/admin/api/v1/jobs", {
 		body: { kind, ...(scope ? { scope } : {}), options, ...more } as never,
 	})) as Schema["JobView"];
+	own.add(job.id);
 	return job;
 }
 
@@ -53,9 +59,11 @@ export async function undoDeletion(navigate: (path: string) => void, id: string)
 	await runJob(navigate, "accounts.restore", { job: id });
 }
 
-export async function patchAccount(id: string, change: Record<string, unknown>) {
+/** Changes an account; `version`: only if nobody else has changed it since. */
+export async function patchAccount(id: string, change: Record<string, unknown>, version?: number) {
+	const headers: Record<string, string> = version === undefined ? {} : { "If-Match": `"${version}"` };
 	try {
-		return await api.patch("/admin/api/v1/accounts/{id}", { params: { path: { id } }, body: change as never });
+		return await api.patch("/admin/api/v1/accounts/{id}", { params: { path: { id } }, headers, body: change as never });
 	} catch (error) {
 		toastError(error);
 	}
@@ -80,7 +88,10 @@ export async function checkQuota(id: string) {
 /** Gives an account another token; whether it was taken. */
 export async function replaceToken(id: string, token: string) {
 	try {
-		await api.post("/admin/api/v1/accounts/{id}/actions/replace_token", { params: { path: { id } }, body: { token } });
+		await api.post("/admin/api/v1/accounts/{id}/actions/replace_token", {
+			params: { path: { id } },
+			body: { token, check: true },
+		});
 		toast(t("accounts.token_replaced"));
 		return true;
 	} catch (error) {

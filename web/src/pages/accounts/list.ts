@@ -2,7 +2,8 @@
 import { keepPreviousData, type QueryClient, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { ApiError, api, type Schema } from "../../api/client";
-import { onAccountsChanged } from "../../api/live";
+import { onAccountsChanged, onJobEnded } from "../../api/live";
+import { isOwnJob } from "./actions";
 
 export const WINDOW = 100;
 
@@ -44,6 +45,8 @@ export function useAccountList(filter: Filter) {
 	useEffect(() => onAccountsChanged(() => setChanged((count) => count + 1)), []);
 	// Nothing moves under the pointer: what came or went is shown when asked for, and at once where there was nothing.
 	const reload = () => setGeneration((count) => count + 1);
+	// What this tab has done itself is no surprise.
+	useEffect(() => onJobEnded((id) => isOwnJob(id) && reload()), []);
 	const isEmpty = first.data?.total === 0;
 	useEffect(() => {
 		if (changed && isEmpty) reload();
@@ -70,6 +73,8 @@ export function useWindows(view: string | undefined, from: number, to: number, o
 					queryFn: () => load({ view, offset: index * WINDOW, limit: WINDOW }),
 					staleTime: 60_000,
 					retry: false,
+					// Rows are read from the cache: a changed row must be drawn anew.
+					notifyOnChangeProps: ["data" as const, "error" as const],
 				}))
 			: [],
 	});

@@ -175,7 +175,7 @@ function One({ id }: { id: string }) {
 					onClose={() => setDeleting(false)}
 					footer={
 						<>
-							<button type="button" className="btn" autoFocus onClick={() => setDeleting(false)}>
+							<button type="button" className="btn" data-first onClick={() => setDeleting(false)}>
 								{t("shell.cancel")}
 							</button>
 							<button type="button" className="btn btn-danger" disabled={remove.isPending} onClick={() => remove.mutate()}>

@@ -61,7 +61,7 @@ export function CountedDelete({
 			centred
 			footer={
 				<>
-					<button type="button" className="btn" autoFocus onClick={onClose}>
+					<button type="button" className="btn" data-first onClick={onClose}>
 						{t("shell.cancel")}
 					</button>
 					<button

@@ -173,7 +173,9 @@ function OneJob({ id }: { id: string }) {
 									<tr key={item.position} className="h-8 border-b border-line last:border-0">
 										<td className="id px-3">
 											{item.subject.startsWith("acc_") ? (
-												<Link href={`/accounts/${item.subject}`}>{item.subject}</Link>
+												<Link href={`/accounts/${item.subject}`} title={item.subject}>
+													{item.label ?? item.subject}
+												</Link>
 											) : (
 												item.subject
 											)}

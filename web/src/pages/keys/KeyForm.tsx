@@ -102,7 +102,7 @@ export function KeyForm({
 					save.mutate();
 				}}
 			>
-				<Field label={t("keys.name")} hint={edited ? undefined : t("keys.name_hint")} error={errors.name}>
+				<Field label={t("keys.name")} hint={edited ? undefined : t("keys.name_hint", { n: "{n}" })} error={errors.name}>
 					{(props) => (
 						<input
 							{...props}

@@ -173,7 +173,7 @@ export default function Keys() {
 					onClose={() => setDeleting(null)}
 					footer={
 						<>
-							<button type="button" className="btn" autoFocus onClick={() => setDeleting(null)}>
+							<button type="button" className="btn" data-first onClick={() => setDeleting(null)}>
 								{t("shell.cancel")}
 							</button>
 							<button type="button" className="btn btn-danger" onClick={() => remove.mutate(deleting)}>

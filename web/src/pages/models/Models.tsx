@@ -71,9 +71,9 @@ export default function Models() {
 					<tbody>
 						{items.map((model) => (
 							<tr key={model.name} className="h-9 border-b border-line last:border-0 hover:bg-bg">
-								<td className="px-3 whitespace-nowrap">
+								<td className="max-w-72 px-3">
 									<span className={`flex flex-wrap items-center gap-1 ${model.enabled ? "" : "max-sm:line-through"}`}>
-										<span className="font-mono text-xs">{model.name}</span>
+										<span className="min-w-0 font-mono text-xs break-all">{model.name}</span>
 										{model.kind !== "pattern" && (
 											<span className="max-sm:hidden">
 												<Copy text={model.name} />
@@ -136,7 +136,7 @@ export default function Models() {
 					<ul className="divide-y divide-line">
 						{others.map((other) => (
 							<li key={other.name} className="flex flex-wrap items-center gap-2 py-1.5">
-								<span className="min-w-0 truncate font-mono text-xs" title={other.name}>
+								<span className="max-w-full min-w-0 truncate font-mono text-xs" title={other.name}>
 									{other.name}
 								</span>
 								<Link className="text-xs" href={`/requests?model=${encodeURIComponent(other.name)}`}>

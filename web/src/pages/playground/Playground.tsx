@@ -9,7 +9,7 @@ import { Copy } from "../../ui/Copy";
 import { Icon } from "../../ui/icons";
 import { duration, Facts, Head, Tabs } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
-import { sentenceOf } from "../../ui/toasts";
+import { sentenceOf, toast } from "../../ui/toasts";
 import { receiptWord } from "../requests/words";
 import { Markdown } from "./Markdown";
 import { chat, type Meta, splitThinking } from "./stream";
@@ -19,24 +19,56 @@ type Image = { name: string; url: string };
 /** A question with all answers that it got; `at` is the one that the chat goes on with. */
 type Turn = { question: string; images: Image[]; answers: Answer[]; at: number };
 
+/** The chat, kept in this tab while another page is looked at, and through a reload as far as it has room. */
+type Kept = { turns: Turn[]; draft: string; system: string; model: string; conv: string | null };
+const STORED = "playground";
+
+function stored(): Kept {
+	const nothing: Kept = { turns: [], draft: "", system: "", model: "grok-4.2", conv: null };
+	try {
+		return { ...nothing, ...JSON.parse(sessionStorage.getItem(STORED) ?? "{}") };
+	} catch {
+		return nothing;
+	}
+}
+
+let kept = stored();
+
+function keep(now: Kept) {
+	kept = now;
+	// An answer that was on its way is not any more when this is read.
+	const turns = now.turns.map((turn) => ({
+		...turn,
+		answers: turn.answers.map((answer) => ({ ...answer, running: false, error: null, raw: [] })),
+	}));
+	try {
+		sessionStorage.setItem(STORED, JSON.stringify({ ...now, turns }));
+	} catch {
+		// Images may be larger than what a browser keeps.
+		sessionStorage.removeItem(STORED);
+	}
+}
+
 const empty: Answer = { text: "", thinking: "", meta: null, error: null, running: true, raw: [] };
 
 export default function Playground() {
 	const [query, setQuery] = useQuery();
-	const [model, setModel] = useState("grok-4.2");
+	const [model, setModel] = useState(kept.model);
 	const models = useModels();
 	const usable = models.data?.items.filter((one) => one.enabled && one.kind !== "pattern").map((one) => one.name) ?? [];
 	const names = usable.includes(model) ? usable : [model, ...usable];
 	const [account, setAccount] = useState(query.get("account") ?? "");
 	const [asKey, setAsKey] = useState("");
-	const [system, setSystem] = useState("");
-	const [turns, setTurns] = useState<Turn[]>([]);
-	const [draft, setDraft] = useState("");
+	const continued = query.get("conv");
+	// Another conversation is another chat.
+	const begun = continued && continued !== kept.conv ? { ...kept, turns: [], system: "", conv: continued } : kept;
+	const [system, setSystem] = useState(begun.system);
+	const [turns, setTurns] = useState(begun.turns);
+	const [draft, setDraft] = useState(begun.draft);
 	const [images, setImages] = useState<Image[]>([]);
 	const [tab, setTab] = useState<"happened" | "raw" | "code">("happened");
 	const stop = useRef<AbortController>(undefined);
 	const end = useRef<HTMLDivElement>(null);
-	const continued = query.get("conv");
 	const accounts = useData({
 		queryKey: ["accounts", "choice"],
 		queryFn: () => api.get("/admin/api/v1/accounts", { params: { query: { limit: 100, state: "available,probation" } } }),
@@ -49,6 +81,19 @@ export default function Playground() {
 	const running = answers.some((answer) => answer.running);
 	const current = turns.at(-1)?.answers[turns.at(-1)?.at ?? 0];
 	const meta = current?.meta ?? null;
+
+	useEffect(() => keep({ turns, draft, system, model, conv: continued }), [turns, draft, system, model, continued]);
+	useEffect(
+		() => () => {
+			// Nobody reads on; what has arrived stays.
+			stop.current?.abort();
+			keep({
+				...kept,
+				turns: kept.turns.map((turn) => ({ ...turn, answers: turn.answers.map((one) => ({ ...one, running: false })) })),
+			});
+		},
+		[],
+	);
 
 	const run = async (index: number, turn: Turn, earlier: Turn[]) => {
 		const number = turn.answers.length - 1;
@@ -117,17 +162,17 @@ export default function Playground() {
 		end.current?.scrollIntoView({ block: "end" });
 	}, [current?.text.length, turns.length]);
 	const attach = async (files: Iterable<File>) => {
-		const read = [...files]
-			.filter((file) => file.type.startsWith("image/"))
-			.map(
-				(file) =>
-					new Promise<Image>((resolve, reject) => {
-						const reader = new FileReader();
-						reader.onload = () => resolve({ name: file.name, url: String(reader.result) });
-						reader.onerror = () => reject(reader.error);
-						reader.readAsDataURL(file);
-					}),
-			);
+		const pictures = [...files].filter((file) => file.type.startsWith("image/"));
+		if (pictures.length < [...files].length) toast(t("playground.images_only"));
+		const read = pictures.map(
+			(file) =>
+				new Promise<Image>((resolve, reject) => {
+					const reader = new FileReader();
+					reader.onload = () => resolve({ name: file.name, url: String(reader.result) });
+					reader.onerror = () => reject(reader.error);
+					reader.readAsDataURL(file);
+				}),
+		);
 		setImages([...images, ...(await Promise.all(read))]);
 	};
 	return (

@@ -1,7 +1,8 @@
 // Requests in words: how they ended, how the conversation went on, what a phase is.
 import type { ReactNode } from "react";
-import { t, tCode } from "../../i18n";
+import { number, t, tCode } from "../../i18n";
 import { Pill, type Tone } from "../../ui/Pill";
+import { duration } from "../../ui/parts";
 
 export type Named = { id: string; label?: string; name?: string; fingerprint?: string } | null;
 
@@ -53,7 +54,7 @@ export type Attempt = {
 };
 
 export type RequestDetail = RequestRow & {
-	cause: { code?: string; message?: string } | string | null;
+	cause: { code?: string; message?: string; params?: Record<string, unknown> } | string | null;
 	attempts: Attempt[];
 	timeline: { phase: string; attempt: number | null; start_ms: number; duration_ms: number }[];
 	overhead_ms: number;
@@ -101,7 +102,21 @@ export function nameOf(named: Named | string): string {
 export function causeOf(detail: RequestDetail): string | null {
 	if (!detail.cause) return detail.error ? `${errorWord(detail.error.code)}: ${detail.error.message}` : null;
 	if (typeof detail.cause === "string") return detail.cause;
-	return detail.cause.message ?? errorWord(detail.cause.code);
+	const { code, message } = detail.cause;
+	const params = detail.cause.params ?? {};
+	const outcomes = Object.entries((params.outcomes ?? {}) as Record<string, number>).map(
+		([outcome, count]) => `${number(count)} × ${tCode(`requests.verdict_${outcome}`, outcome)}`,
+	);
+	const refused = (params.error_code as string) ?? detail.error?.code;
+	if (code === "refused" && refused) {
+		const word = errorWord(refused);
+		return word === refused ? (message ?? word) : `${word} · ${message ?? ""}`;
+	}
+	return tCode(`requests.cause_${code}`, message ?? errorWord(code), {
+		n: (params.attempts as number) ?? 0,
+		after: duration((params.after_ms as number) ?? null),
+		outcomes: outcomes.join(", "),
+	});
 }
 
 export function summaryOf(detail: RequestDetail): string {

@@ -15,6 +15,9 @@ type Words = { en: string; zh: string };
 
 export const word = (words: Words) => (currentLanguage() === "zh-CN" ? words.zh : words.en);
 
+/** What was typed and not saved, while another page is looked at. */
+let kept: { typed: Record<string, string>; base: { values: Values; version: string } | null } = { typed: {}, base: null };
+
 export default function Settings() {
 	const { group } = useParams<{ group?: string }>();
 	const [, navigate] = useLocation();
@@ -29,9 +32,12 @@ export default function Settings() {
 		queryFn: () => api.get("/admin/api/v1/settings") as Promise<unknown> as Promise<{ values: Values; version: string }>,
 	});
 	/** What is typed, as text, by name. */
-	const [typed, setTyped] = useState<Record<string, string>>({});
+	const [typed, setTyped] = useState(kept.typed);
 	/** What the form was begun with. */
-	const [base, setBase] = useState<{ values: Values; version: string } | null>(null);
+	const [base, setBase] = useState(kept.base);
+	useEffect(() => {
+		kept = { typed, base };
+	}, [typed, base]);
 	const [words, setWords] = useState("");
 	const [fields, setFields] = useState<Record<string, string>>({});
 	const [showDiff, setShowDiff] = useState(false);

@@ -61,12 +61,12 @@ export function AuditTable({ subject }: { subject?: string }) {
 			</div>
 			<div className="flex gap-2">
 				{before.length > 0 && (
-					<button type="button" className="btn" onClick={() => setBefore(before.slice(0, -1))}>
+					<button type="button" className="btn" data-repeat onClick={() => setBefore(before.slice(0, -1))}>
 						{t("system.newer")}
 					</button>
 				)}
 				{trail.data.next && (
-					<button type="button" className="btn" onClick={() => setBefore([...before, trail.data.next as string])}>
+					<button type="button" className="btn" data-repeat onClick={() => setBefore([...before, trail.data.next as string])}>
 						{t("system.older")}
 					</button>
 				)}

@@ -360,7 +360,7 @@ pub(super) async fn clear_cooldown(
     Ok(answer(after))
 }
 
-/// `POST /accounts/{id}/actions/replace_token` `{token}`: another token for the same account, when the old one has expired.
+/// `POST /accounts/{id}/actions/replace_token` `{token, check}`: another token for the same account, when the old one has expired.
 #[utoipa::path(
     post,
     path = "/accounts/{id}/actions/replace_token",
@@ -380,7 +380,12 @@ pub(super) async fn replace_token(
 ) -> Result<Response, AdminError> {
     let id = id.of_kind("acc_")?;
     let token = body.required_text("token");
+    let check = body.flag("check").unwrap_or(false);
     body.finish()?;
+    if check && state.chat.is_dead_token(&state.accounts.credential_of_token(&token)?).await {
+        let message = "the upstream does not let this token in; the account keeps the one it has";
+        return Err(AdminError::field("/token", "credential_dead", message));
+    }
     let Edited { before, after } = state.accounts.replace_token(&id, &token, caller.name()).await?;
     state.note(&caller, Change::new("account.replace_token", &id).between(&before, &after)).await;
     publish(&state, &after);

@@ -17,6 +17,10 @@ const SOON_MS: i64 = 7 * 86_400_000;
 /// What the upstream said within this and nobody understood is worth a line.
 const DRIFT_MS: i64 = 86_400_000;
 
+/// So many failures within so many minutes, and more than answers, are trouble.
+const FAILING: i64 = 5;
+const FAILING_MINUTES: usize = 15;
+
 /// What needs a person.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionList {
@@ -26,7 +30,7 @@ pub(super) struct AttentionList {
 /// One thing that does.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
-    /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `settings_file_refused`, `accounts_invalid`,
+    /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`,
     /// `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
     code: &'static str,
     /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
@@ -50,6 +54,18 @@ pub(super) struct AttentionItem {
 )]
 pub(super) async fn list(State(state): State<AdminState>, _: Caller) -> Json<AttentionList> {
     Json(attention(&state).await)
+}
+
+/// How many requests failed and how many there were, when most fail. What a client or an owner has to mend counts too: those who ask
+/// are not served.
+async fn failing(state: &AdminState) -> Option<(u64, u64)> {
+    let (_, minutes) = state.records.last_minutes().await.ok()?;
+    let recent = minutes.iter().rev().take(FAILING_MINUTES);
+    let (failed, succeeded) =
+        recent.fold((0, 0), |(failed, succeeded), sums| (failed + sums.failed, succeeded + sums.succeeded));
+    let is_failing = failed >= FAILING && failed > succeeded;
+    let number = |number: i64| u64::try_from(number).ok();
+    is_failing.then(|| Some((number(failed)?, number(failed + succeeded)?))).flatten()
 }
 
 pub(super) async fn attention(state: &AdminState) -> AttentionList {
@@ -79,6 +95,11 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
     if let Some(label) = state.exit.closed() {
         let message = format!("The upstream refuses this gateway's way out ({label}); it is left alone for a while.");
         add("exit_refused", "error", 1, message, json!({ "reason": label }), Some("/system/health"));
+    }
+    if let Some((failed, done)) = failing(state).await {
+        let message = format!("{failed} of {done} requests failed in the last {FAILING_MINUTES} minutes.");
+        let params = json!({ "failed": failed, "done": done });
+        add("requests_failing", "warning", failed, message, params, Some("/requests?outcome=failed"));
     }
     if let Some(problem) = state.settings.refusal() {
         let message = "The settings file cannot be used; the last good settings stay in force.".to_owned();

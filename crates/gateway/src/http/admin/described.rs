@@ -114,6 +114,9 @@ pub(super) struct AccountRequest {
 pub(super) struct NewTokenRequest {
     /// The value of the `sso` cookie, or a whole `Cookie` header that holds it.
     token: String,
+    /// Ask the upstream first, and leave the account as it is where that does not let the token in.
+    #[schema(nullable = false)]
+    check: Option<bool>,
 }
 
 /// What to change of an account.

@@ -172,7 +172,8 @@ impl Stream {
 
     fn beat(&mut self) {
         if self.caller.is_still_in(&self.admins) {
-            self.out.push_back(Bytes::from_static(b": keep-alive\n\n"));
+            // An event, not a comment: pages are not told of comments, and must know that the stream lives.
+            self.out.push_back(frame(None, "keep-alive", "{}"));
         } else {
             self.end("session_ended");
         }
