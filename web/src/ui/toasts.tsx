@@ -36,8 +36,18 @@ export function toastError(error: unknown) {
 
 export function sentenceOf(error: unknown): string {
 	if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
-	if (error.fields.length) return error.fields.map((field) => `${field.path} ${field.message}`).join("; ");
+	if (error.fields.length) return error.fields.map(fieldSentence).join("; ");
 	return tCode(`error.${error.code}`, error.message);
+}
+
+/** What is wrong with a field, in the reader's language where its kind is known. */
+function fieldSentence({ path, code, message }: ApiError["fields"][number]): string {
+	const name = path.replace(/^\//, "");
+	return tCode(
+		`error.field_${name.replace(/\/\d+$/, "")}_${code}`,
+		tCode(`error.field_${code}`, `${name} ${message}`, { name }),
+		{ name },
+	);
 }
 
 function close(id: number) {

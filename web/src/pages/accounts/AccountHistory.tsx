@@ -81,7 +81,7 @@ function Lines({ lines }: { lines: Line[] }) {
 								</td>
 								<td className="px-3 py-1.5 whitespace-nowrap">
 									{line.action ? (
-										tCode(`accounts.did_${line.action}`, line.action)
+										tCode(`system.did_${line.action}`, line.action)
 									) : (
 										<Pill tone={tone} icon={icon}>
 											{line.mode && `${line.mode} · `}

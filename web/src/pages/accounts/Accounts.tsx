@@ -18,6 +18,7 @@ import { toastError } from "../../ui/toasts";
 import { AccountPanel } from "./AccountPanel";
 import { AddAccounts } from "./AddAccounts";
 import { clearCooldown, patchAccount, runJob, type Scope } from "./actions";
+import { Bin } from "./Bin";
 import { DeletePanel } from "./DeletePanel";
 import { FILTERS, type Filter, NO_FILTER, useAccountList, useWindows } from "./list";
 import { type Account, Fingerprint, LastUsed, Quotas, reasonWord, STATES, StatePill, stateWord } from "./state";
@@ -32,7 +33,7 @@ export default function Accounts() {
 	const filter = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]).filter(([, value]) => value)) as Filter;
 	const { first, changed, reload } = useAccountList(filter);
 	const selection = useSelection(first.data?.view);
-	const [panel, setPanel] = useState<"delete" | "tag" | null>(null);
+	const [panel, setPanel] = useState<"delete" | "tag" | "bin" | null>(null);
 	const isAdding = path === "/accounts/new";
 	const open = query.get("open");
 	const total = first.data?.total ?? 0;
@@ -69,6 +70,9 @@ export default function Accounts() {
 			}}
 		>
 			<Head title={t("shell.accounts")} note={first.isFetching ? t("shell.loading") : undefined}>
+				<button type="button" className="btn max-sm:hidden" onClick={() => setPanel("bin")}>
+					{t("accounts.bin")}
+				</button>
 				{total > 0 && (
 					<button
 						type="button"
@@ -158,7 +162,8 @@ export default function Accounts() {
 				</div>
 			))}
 			{isAdding && <AddAccounts files={dropped} onClose={() => navigate("/accounts")} />}
-			{open && <AccountPanel id={open} onClose={() => setQuery({ open: null })} />}
+			{open && <AccountPanel id={open} onClose={() => setQuery({ open: null }, "replace")} />}
+			{panel === "bin" && <Bin onClose={() => setPanel(null)} onRestored={reload} />}
 			{panel === "delete" && scope && <DeletePanel scope={scope} onClose={() => setPanel(null)} onDone={selection.clear} />}
 			{panel === "tag" && scope && (
 				<TagPanel

@@ -163,7 +163,12 @@ export default function Keys() {
 				/>
 			)}
 			{open && opened.data && (
-				<KeyForm key={open} edited={opened.data} onClose={() => setQuery({ open: null })} onCreated={() => undefined} />
+				<KeyForm
+					key={open}
+					edited={opened.data}
+					onClose={() => setQuery({ open: null }, "replace")}
+					onCreated={() => undefined}
+				/>
 			)}
 			{secrets && <Secrets keys={secrets} onClose={() => setSecrets(null)} />}
 			{deleting && (

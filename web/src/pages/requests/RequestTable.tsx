@@ -98,7 +98,7 @@ export function RequestTable({ filter, tail }: { filter: Record<string, string>;
 			{open && (
 				<RequestDrawer
 					id={open}
-					onClose={() => setQuery({ open: null, tab: null })}
+					onClose={() => setQuery({ open: null, tab: null }, "replace")}
 					onStep={(by) => {
 						const next = rows[openAt + by];
 						if (next) setQuery({ open: next.id }, "replace");
@@ -146,7 +146,12 @@ function Row({
 			aria-selected={isOpen}
 			className={`cursor-pointer border-b border-line outline-offset-[-2px] last:border-0 lg:h-8 ${isOpen ? "bg-accent-soft" : "hover:bg-bg"}`}
 			onClick={onOpen}
-			onKeyDown={(event) => event.key === "Enter" && onOpen()}
+			onKeyDown={(event) => {
+				if (event.key !== "Enter" && event.key !== " ") return;
+				// Else the same key would press what the drawer focuses.
+				event.preventDefault();
+				onOpen();
+			}}
 		>
 			<td className="px-3 whitespace-nowrap tabular-nums max-lg:hidden">
 				<time dateTime={row.at} title={row.at}>

@@ -2,7 +2,7 @@
 import { useQuery as useData } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../../api/client";
-import { t } from "../../i18n";
+import { t, tCode } from "../../i18n";
 import { Empty, Failed, Skeleton } from "../../ui/parts";
 import { Ago } from "../../ui/Time";
 
@@ -42,7 +42,9 @@ export function AuditTable({ subject }: { subject?: string }) {
 								<td className="px-3 py-1.5 whitespace-nowrap">
 									{entry.actor} <span className="text-ink-3">{entry.address}</span>
 								</td>
-								<td className="px-3 py-1.5 font-mono text-xs">{entry.action}</td>
+								<td className="px-3 py-1.5" title={entry.action}>
+									{tCode(`system.did_${entry.action}`, entry.action)}
+								</td>
 								<td className="id max-w-40 truncate px-3 py-1.5" title={entry.subject ?? ""}>
 									{entry.subject}
 								</td>
