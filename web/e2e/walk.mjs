@@ -219,6 +219,19 @@ export async function walk(browser, world) {
 			.click();
 		await page.getByText("another question").first().waitFor();
 		await button("playground.again").waitFor();
+		// The first wording and its answers are a step away, and back again.
+		await page
+			.getByRole("log")
+			.getByRole("button", { name: t("playground.previous") })
+			.first()
+			.click();
+		await page.getByText("first question").first().waitFor();
+		await page
+			.getByRole("log")
+			.getByRole("button", { name: t("playground.next") })
+			.first()
+			.click();
+		await page.getByText("another question").first().waitFor();
 		await page
 			.getByRole("complementary", { name: t("playground.happened") })
 			.getByText("conv-")

@@ -2,7 +2,7 @@
 import { useQuery as useData } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
-import { api } from "../../api/client";
+import { ApiError, api } from "../../api/client";
 import { useModels } from "../../api/queries";
 import { number, t, tCode } from "../../i18n";
 import { Copy } from "../../ui/Copy";
@@ -16,8 +16,9 @@ import { chat, type Meta, splitThinking } from "./stream";
 
 type Answer = { text: string; thinking: string; meta: Meta | null; error: unknown; running: boolean; raw: string[] };
 type Image = { name: string; url: string };
-/** A question with all answers that it got; `at` is the one that the chat goes on with. */
-type Turn = { question: string; images: Image[]; answers: Answer[]; at: number };
+/** A question with all answers that it got; `at` is the one that the chat goes on with. Where it was asked in other words too, `paths` are
+ *  the ways that the chat took from here, and `path` is this one. */
+type Turn = { question: string; images: Image[]; answers: Answer[]; at: number; paths?: Turn[][]; path?: number };
 
 /** The chat, kept in this tab while another page is looked at, and through a reload as far as it has room. */
 type Kept = { turns: Turn[]; draft: string; system: string; model: string; conv: string | null };
@@ -149,13 +150,20 @@ export default function Playground() {
 	const again = (index: number, question?: string) => {
 		const old = turns[index];
 		if (!old || running) return;
+		const paths = savedPaths(turns, index);
 		const turn: Turn =
 			question === undefined
 				? { ...old, answers: [...old.answers, empty], at: old.answers.length }
-				: { ...old, question, answers: [empty], at: 0 };
+				: { ...old, question, answers: [empty], at: 0, paths: [...paths, []], path: paths.length };
 		// What followed the old answer is not part of this branch.
 		setTurns([...turns.slice(0, index), turn]);
 		void run(index, turn, turns.slice(0, index));
+	};
+	/** Goes on where the chat was when its question had other words. */
+	const follow = (index: number, path: number) => {
+		const paths = savedPaths(turns, index);
+		const [first, ...rest] = paths[path] ?? [];
+		if (first && !running) setTurns([...turns.slice(0, index), { ...first, paths, path }, ...rest]);
 	};
 	useEffect(() => {
 		// Newer browsers answer a promise here, which is no clean-up.
@@ -252,6 +260,7 @@ export default function Playground() {
 								onChoose={(at) => setTurns(turns.map((one, which) => (which === index ? { ...one, at } : one)))}
 								onAgain={() => again(index)}
 								onEdit={(question) => again(index, question)}
+								onFollow={(path) => follow(index, path)}
 							/>
 						))}
 						<div ref={end} />
@@ -355,18 +364,57 @@ function contentOf(turn: Turn): unknown {
 	];
 }
 
+/** The ways that the chat took from a question on, this one as it stands. */
+function savedPaths(turns: Turn[], index: number): Turn[][] {
+	const [first, ...rest] = turns.slice(index);
+	if (!first) return [];
+	const { paths, path, ...plain } = first;
+	const here: Turn[] = [plain, ...rest];
+	return paths ? paths.map((one, at) => (at === path ? here : one)) : [here];
+}
+
+function Pager({ at, count, onChoose }: { at: number; count: number; onChoose: (at: number) => void }) {
+	return (
+		<span className="flex items-center tabular-nums">
+			<button
+				type="button"
+				className="btn-icon size-6"
+				data-repeat
+				aria-label={t("playground.previous")}
+				disabled={at === 0}
+				onClick={() => onChoose(at - 1)}
+			>
+				<Icon name="left" className="size-3" />
+			</button>
+			{number(at + 1)}/{number(count)}
+			<button
+				type="button"
+				className="btn-icon size-6"
+				data-repeat
+				aria-label={t("playground.next")}
+				disabled={at === count - 1}
+				onClick={() => onChoose(at + 1)}
+			>
+				<Icon name="right" className="size-3" />
+			</button>
+		</span>
+	);
+}
+
 function TurnView({
 	turn,
 	busy,
 	onChoose,
 	onAgain,
 	onEdit,
+	onFollow,
 }: {
 	turn: Turn;
 	busy: boolean;
 	onChoose: (at: number) => void;
 	onAgain: () => void;
 	onEdit: (question: string) => void;
+	onFollow: (path: number) => void;
 }) {
 	const [editing, setEditing] = useState<string | null>(null);
 	const answer = turn.answers[turn.at] as Answer;
@@ -377,7 +425,7 @@ function TurnView({
 		<article className="mb-5">
 			<div className="mb-2 rounded-control bg-sunken px-3 py-2">
 				{editing === null ? (
-					<p className="whitespace-pre-wrap">{turn.question}</p>
+					<p className="whitespace-pre-wrap [overflow-wrap:anywhere]">{turn.question}</p>
 				) : (
 					<form
 						onSubmit={(event) => {
@@ -404,6 +452,11 @@ function TurnView({
 						</div>
 					</form>
 				)}
+				{(turn.paths?.length ?? 0) > 1 && (
+					<div className="mt-1 text-xs text-ink-2">
+						<Pager at={turn.path ?? 0} count={turn.paths?.length ?? 0} onChoose={onFollow} />
+					</div>
+				)}
 				{turn.images.map((image) => (
 					<img key={image.url} src={image.url} alt={image.name} className="mt-2 max-h-40 rounded-control" />
 				))}
@@ -428,32 +481,16 @@ function TurnView({
 					<button type="button" className="underline" onClick={onAgain}>
 						{t("shell.retry")}
 					</button>
+					{answer.error instanceof ApiError && answer.error.requestId && (
+						<>
+							{" · "}
+							<Link href={`/requests?open=${answer.error.requestId}`}>{t("playground.in_log")}</Link>
+						</>
+					)}
 				</div>
 			)}
 			<div className="mt-1 flex flex-wrap items-center gap-x-3 gap-y-1 text-xs text-ink-2">
-				{turn.answers.length > 1 && (
-					<span className="flex items-center tabular-nums">
-						<button
-							type="button"
-							className="btn-icon size-6"
-							aria-label={t("playground.previous")}
-							disabled={turn.at === 0}
-							onClick={() => onChoose(turn.at - 1)}
-						>
-							<Icon name="left" className="size-3" />
-						</button>
-						{number(turn.at + 1)}/{number(turn.answers.length)}
-						<button
-							type="button"
-							className="btn-icon size-6"
-							aria-label={t("playground.next")}
-							disabled={turn.at === turn.answers.length - 1}
-							onClick={() => onChoose(turn.at + 1)}
-						>
-							<Icon name="right" className="size-3" />
-						</button>
-					</span>
-				)}
+				{turn.answers.length > 1 && <Pager at={turn.at} count={turn.answers.length} onChoose={onChoose} />}
 				{answer.meta && (
 					<>
 						{answer.meta.account && <Link href={`/accounts/${answer.meta.account.id}`}>{answer.meta.account.label}</Link>}
