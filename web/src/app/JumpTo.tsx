@@ -17,6 +17,12 @@ function pathOf(kind: string, id: string): string {
 	return `/settings#${id}`;
 }
 
+/** States in the reader's language; the rest is names and figures. */
+function inWords(detail: string): string {
+	const word = (part: string) => tCode(`accounts.state_${part}`, tCode(`keys.state_${part}`, part));
+	return detail.split(" · ").map(word).join(" · ");
+}
+
 export function JumpTo({ onClose }: { onClose: () => void }) {
 	const [words, setWords] = useState("");
 	const [asked, setAsked] = useState("");
@@ -44,7 +50,7 @@ export function JumpTo({ onClose }: { onClose: () => void }) {
 				hits.push({
 					group: tCode(`shell.kind_${group.kind}`, group.kind),
 					title: item.title,
-					detail: item.detail,
+					detail: inWords(item.detail),
 					path: pathOf(group.kind, item.id),
 				});
 			}

@@ -25,14 +25,14 @@ pub(super) async fn count(rooms: &JobRooms, stretches: &[Arc<str>]) -> Result<i6
     rooms.store.count_requests_before(end.unwrap_or(0)).await
 }
 
-/// Deletes everything up to the end of each stretch: they come in order.
+/// Deletes everything up to the end of each stretch: they come in order. The message of a result is how many went.
 pub(super) async fn purge(rooms: &JobRooms, items: &[JobItemRow]) -> Result<Vec<ItemResult>, StoreError> {
     let mut results = Vec::with_capacity(items.len());
     for item in items {
         results.push(match end_of(&item.subject) {
             Some(end) => match purge_requests(&rooms.store, end).await? {
                 0 => ItemResult::of("skipped", "unchanged"),
-                _ => ItemResult::succeeded(),
+                gone => ItemResult { message: Some(gone.to_string()), ..ItemResult::succeeded() },
             },
             None => ItemResult::of("skipped", "not_found"),
         });

@@ -227,6 +227,8 @@ async fn the_request_log_is_emptied_up_to_a_time_and_the_statistics_stay() {
     let (counted, purged) = run_confirmed(&rig, scope(json!({ "before": before }))).await;
     assert_eq!((&counted["total"], &counted["missing"]), (&json!(2), &json!(0)), "{counted}");
     assert_eq!((&purged["state"], &purged["progress"]["total"]), (&json!("succeeded"), &json!(1)), "{purged}");
+    let (_, items) = rig.admin("GET", &format!("/jobs/{}/items", text(&purged["id"])), None).await;
+    assert_eq!(items["items"][0]["message"], "2", "it tells how many went: {items}");
     let (_, left) = rig.admin("GET", "/requests", None).await;
     let ids: Vec<_> = left["items"].as_array().unwrap().iter().map(|one| text(&one["request_id"])).collect();
     assert_eq!(ids, ["req-new", "req-old-3"]);

@@ -20,6 +20,8 @@ export function KeyForm({
 	onCreated: (keys: NewKey[]) => void;
 }) {
 	const queries = useQueryClient();
+	// What was seen when it was opened: another may change it meanwhile.
+	const [version] = useState(edited?.version);
 	const [form, setForm] = useState({
 		name: edited?.name ?? "",
 		count: "1",
@@ -46,7 +48,8 @@ export function KeyForm({
 			else if (form.expires === "date") body.expires_at = new Date(form.date).toISOString();
 			else if (form.expires !== "keep") body.expires_at = new Date(Date.now() + Number(form.expires) * DAY).toISOString();
 			if (edited) {
-				await api.patch("/admin/api/v1/keys/{id}", { params: { path: { id: edited.id } }, body: body as never });
+				const headers = { "If-Match": `"${version}"` };
+				await api.patch("/admin/api/v1/keys/{id}", { params: { path: { id: edited.id } }, headers, body: body as never });
 				return null;
 			}
 			return (await api.post("/admin/api/v1/keys", {

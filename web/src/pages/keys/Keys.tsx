@@ -26,6 +26,7 @@ export default function Keys() {
 	const [creating, setCreating] = useState(false);
 	const [secrets, setSecrets] = useState<NewKey[] | null>(null);
 	const [deleting, setDeleting] = useState<Key | null>(null);
+	const [rotating, setRotating] = useState<Key | null>(null);
 	const q = query.get("q") ?? "";
 	const open = query.get("open");
 	useEffect(() => {
@@ -41,6 +42,8 @@ export default function Keys() {
 		queryKey: ["keys", "one", open],
 		queryFn: () => api.get("/admin/api/v1/keys/{id}", { params: { path: { id: open as string } } }),
 		enabled: Boolean(open),
+		// A form begins with what is there now.
+		gcTime: 0,
 	});
 	const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
 	const change = useMutation({
@@ -56,6 +59,7 @@ export default function Keys() {
 				body: {} as never,
 			}) as Promise<unknown> as Promise<NewKey>,
 		onSuccess: (key) => {
+			setRotating(null);
 			setSecrets([key]);
 			void refresh();
 		},
@@ -141,7 +145,7 @@ export default function Keys() {
 													label: key.enabled ? t("accounts.disable") : t("accounts.enable"),
 													run: () => change.mutate({ id: key.id, enabled: !key.enabled }),
 												},
-												{ label: t("keys.rotate"), run: () => rotate.mutate(key) },
+												{ label: t("keys.rotate"), run: () => setRotating(key) },
 												{ label: t("shell.delete"), run: () => setDeleting(key), danger: true },
 											]}
 										/>
@@ -171,6 +175,25 @@ export default function Keys() {
 				/>
 			)}
 			{secrets && <Secrets keys={secrets} onClose={() => setSecrets(null)} />}
+			{rotating && (
+				<Panel
+					centred
+					title={t("keys.rotate_title", { name: rotating.name })}
+					onClose={() => setRotating(null)}
+					footer={
+						<>
+							<button type="button" className="btn" data-first onClick={() => setRotating(null)}>
+								{t("shell.cancel")}
+							</button>
+							<button type="button" className="btn btn-primary" onClick={() => rotate.mutate(rotating)}>
+								{t("keys.rotate")}
+							</button>
+						</>
+					}
+				>
+					<p>{t("keys.rotate_consequence")}</p>
+				</Panel>
+			)}
 			{deleting && (
 				<Panel
 					centred
