@@ -323,7 +323,7 @@ pub(super) async fn bin(
     params(
         ("id" = String, Path, description = "The account.", example = "acc_0190a1b2c3d47e8f9a0b1c2d3e4f5a6b"),
     ),
-    responses((status = 200, description = "The account, which is in the pool.", body = AccountView, headers(("ETag" = String)))),
+    responses((status = 200, description = "The account, which is in the pool.", body = AccountView, headers(("ETag" = String))), (status = 409, description = "It is not in the bin.", body = AdminErrorBody)),
 )]
 pub(super) async fn restore(
     State(state): State<AdminState>,
