@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::edit::default_label;
-use super::entry::{Entry, Rest};
+use super::entry::{Entry, Rest, stored_tags};
 use super::history::{Cause, line};
 use super::{AccountPool, TOKEN_CONTEXT};
 use crate::store::StoreError;
@@ -78,7 +78,7 @@ impl AccountPool {
             let label = account.label.unwrap_or_else(|| default_label(&fingerprint));
             outcomes.push(Err(fingerprint.clone()));
             rows.push(AccountRow {
-                tags: serde_json::to_string(&account.tags).unwrap_or_else(|_| "[]".to_owned()),
+                tags: stored_tags(&account.tags),
                 tier: account.tier,
                 enabled: account.enabled,
                 ..AccountRow::new(
@@ -143,7 +143,7 @@ impl AccountPool {
                     let Some(index) = state.find(&row.id) else { return Changed::Gone };
                     let cause = Cause::Person(person);
                     state.change_for(index, now, cause, |entry| {
-                        if entry.tags_text() != row.tags || entry.tier != row.tier {
+                        if stored_tags(&entry.tags) != row.tags || entry.tier != row.tier {
                             let line = line(&row.id, "edited", cause, now);
                             entry.history.push(line);
                         }
@@ -215,10 +215,14 @@ impl AccountPool {
         let back: HashSet<String> = restored.iter().map(|row| row.id.clone()).collect();
         self.take_in(restored, |_| false, person).await?;
         let state = self.state();
-        let outcome = |id: &&str| match () {
-            () if back.contains(*id) => Changed::Yes,
-            () if state.find(id).is_some() => Changed::No,
-            () => Changed::Gone,
+        let outcome = |id: &&str| {
+            if back.contains(*id) {
+                Changed::Yes
+            } else if state.find(id).is_some() {
+                Changed::No
+            } else {
+                Changed::Gone
+            }
         };
         Ok(ids.iter().map(outcome).collect())
     }
@@ -277,7 +281,7 @@ fn patched(entry: &Entry, patch: &BulkPatch) -> (AccountRow, bool) {
         || tags != entry.tags
         || patch.enabled.is_some_and(|enabled| enabled != entry.enabled)
         || patch.tier.as_ref().is_some_and(|tier| *tier != entry.tier);
-    row.tags = serde_json::to_string(&tags).unwrap_or_else(|_| "[]".to_owned());
+    row.tags = stored_tags(&tags);
     row.enabled = patch.enabled.unwrap_or(row.enabled);
     if let Some(tier) = &patch.tier {
         row.tier_by_owner = tier.is_some();

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::entry::Entry;
+use super::entry::{Entry, stored_tags};
 use super::history::Cause;
 use super::view::view;
 use super::{AccountPool, AccountView, Changed, TOKEN_CONTEXT};
@@ -79,7 +79,7 @@ impl AccountPool {
         };
         let now = shared.clock.now_ms();
         let row = AccountRow {
-            tags: serde_json::to_string(&new.tags).unwrap_or_else(|_| "[]".to_owned()),
+            tags: stored_tags(&new.tags),
             enabled: new.enabled,
             ..AccountRow::new(new_account_id(), label, shared.cipher.seal(&token, TOKEN_CONTEXT), fingerprint, now)
         };
@@ -128,7 +128,7 @@ impl AccountPool {
             row.label = checked_label(label)?;
         }
         if let Some(tags) = &patch.tags {
-            row.tags = serde_json::to_string(tags).unwrap_or_else(|_| "[]".to_owned());
+            row.tags = stored_tags(tags);
         }
         if let Some(enabled) = patch.enabled {
             row.enabled = enabled;

@@ -100,17 +100,12 @@ impl Entry {
         }
     }
 
-    /// Its tags as they are stored.
-    pub(super) fn tags_text(&self) -> String {
-        serde_json::to_string(&self.tags).unwrap_or_else(|_| "[]".to_owned())
-    }
-
     /// The row that an edit stores.
     pub(super) fn row(&self) -> AccountRow {
         AccountRow {
             id: self.id.to_string(),
             label: self.label.clone(),
-            tags: self.tags_text(),
+            tags: stored_tags(&self.tags),
             token_sealed: self.token_sealed.to_string(),
             fingerprint: self.fingerprint.clone(),
             user_id: self.user_id.clone(),
@@ -225,6 +220,11 @@ impl Entry {
     pub(super) fn whole_rest(&self, now: i64) -> Option<&Rest> {
         self.rests.iter().find(|rest| rest.mode.is_none() && rest.until > now)
     }
+}
+
+/// Tags as they are stored.
+pub(super) fn stored_tags(tags: &[String]) -> String {
+    serde_json::to_string(tags).unwrap_or_else(|_| "[]".to_owned())
 }
 
 impl Rest {

@@ -12,7 +12,7 @@ const STYLE: &str = "body{font:16px/1.6 system-ui,sans-serif;max-width:44rem;mar
                      pre{overflow-x:auto;padding:.8rem;border:1px solid #8886;border-radius:.3rem}hr{border:0;border-top:1px solid #8886}";
 
 const CLAIM: &str = "curl -H 'Content-Type: application/json' \\\n     \
-                     -d '{\"code\":\"XXXX-XXXX\",\"username\":\"admin\",\"password\":\"…\"}' \\\n     \
+                     -d '{\"code\":\"THE-CODE\",\"username\":\"admin\",\"password\":\"…\"}' \\\n     \
                      \"$ADDRESS/admin/api/v1/claim\"";
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {

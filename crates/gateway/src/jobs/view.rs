@@ -94,24 +94,12 @@ impl Jobs {
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let rows = self.shared.rooms.store.job_items(id, stored, number(after), number(limit)).await?;
         let next = (rows.len() == limit).then(|| rows.last().map(|row| row.position)).flatten();
-        Ok(JobItemPage { items: rows.into_iter().map(|row| self.item(row)).collect(), next })
-    }
-
-    fn item(&self, row: JobItemRow) -> JobItemView {
-        let accounts = &self.shared.rooms.accounts;
-        let label =
-            accounts.labels(std::iter::once(row.subject.as_str())).into_values().next().map(|named| named.label);
-        JobItemView {
-            position: row.position,
-            subject: row.subject,
-            label,
-            outcome: if row.outcome.is_empty() { PENDING.to_owned() } else { row.outcome },
-            code: row.code,
-            message: row.message,
-            upstream_status: row.upstream_status,
-            duration_ms: row.duration_ms,
-            finished_at: row.finished_at.map(timestamp),
-        }
+        let labels: Vec<Option<String>> = {
+            let mut named = self.shared.rooms.accounts.labels(rows.iter().map(|row| row.subject.as_str()));
+            rows.iter().map(|row| named.remove(row.subject.as_str()).map(|named| named.label)).collect()
+        };
+        let items = rows.into_iter().zip(labels).map(|(row, label)| item(row, label)).collect();
+        Ok(JobItemPage { items, next })
     }
 
     pub(super) fn view(&self, row: &JobRow) -> JobView {
@@ -141,5 +129,19 @@ impl Jobs {
                     _ => false,
                 },
         }
+    }
+}
+
+fn item(row: JobItemRow, label: Option<String>) -> JobItemView {
+    JobItemView {
+        position: row.position,
+        subject: row.subject,
+        label,
+        outcome: if row.outcome.is_empty() { PENDING.to_owned() } else { row.outcome },
+        code: row.code,
+        message: row.message,
+        upstream_status: row.upstream_status,
+        duration_ms: row.duration_ms,
+        finished_at: row.finished_at.map(timestamp),
     }
 }

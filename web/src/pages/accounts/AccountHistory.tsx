@@ -7,6 +7,7 @@ import { t, tCode } from "../../i18n";
 import { Pill, type Tone } from "../../ui/Pill";
 import { Empty, Failed, Skeleton } from "../../ui/parts";
 import { Ago, absolute, length } from "../../ui/Time";
+import { Change } from "../system/AuditTable";
 import { reasonWord } from "./state";
 
 type Line = Schema["HistoryLine"];
@@ -89,7 +90,7 @@ function Lines({ lines }: { lines: Line[] }) {
 										</Pill>
 									)}
 								</td>
-								<td className="max-w-md px-3 py-1.5">{line.action ? <Change line={line} /> : <Why line={line} />}</td>
+								<td className="max-w-md px-3 py-1.5">{line.action ? <Change of={line} /> : <Why line={line} />}</td>
 								<td className="px-3 py-1.5 whitespace-nowrap">
 									{line.actor ?? tCode(`accounts.cause_${line.cause}`, line.cause)}
 									{line.request_id && (
@@ -120,16 +121,6 @@ function Why({ line }: { line: Line }) {
 				</span>
 			)}
 		</>
-	);
-}
-
-function Change({ line }: { line: Line }) {
-	const text = (value: unknown) => (value === null || value === undefined ? "" : JSON.stringify(value));
-	return (
-		<details className="font-mono text-xs break-all text-ink-2">
-			<summary className="truncate">{text(line.after).slice(0, 60) || text(line.before).slice(0, 60) || "–"}</summary>
-			{text(line.before)} → {text(line.after)}
-		</details>
 	);
 }
 

@@ -175,6 +175,9 @@ function abilities(model: Model): string {
 	return [thinking, context, tier].filter(Boolean).join(" · ");
 }
 
+/** A field for the name of a model: nothing that a browser or a dictionary knows better. */
+const NAME_FIELD = { className: "input font-mono text-xs", required: true, spellCheck: false, autoComplete: "off" };
+
 /** A further name for a model, for clients that cannot be told another. */
 function NewAlias({
 	name,
@@ -207,16 +210,7 @@ function NewAlias({
 			<p className="mb-3 text-xs text-ink-2">{t("models.alias_hint")}</p>
 			<Field label={t("models.alias_name")}>
 				{(props) => (
-					<input
-						{...props}
-						className="input font-mono text-xs"
-						required
-						spellCheck={false}
-						autoComplete="off"
-						placeholder="gpt-4o"
-						value={name}
-						onChange={(event) => onName(event.target.value)}
-					/>
+					<input {...props} {...NAME_FIELD} placeholder="gpt-4o" value={name} onChange={(event) => onName(event.target.value)} />
 				)}
 			</Field>
 			<Field label={t("models.alias_of")}>
@@ -224,10 +218,7 @@ function NewAlias({
 					<>
 						<input
 							{...props}
-							className="input font-mono text-xs"
-							required
-							spellCheck={false}
-							autoComplete="off"
+							{...NAME_FIELD}
 							list="listed-models"
 							value={model}
 							onChange={(event) => setModel(event.target.value)}

@@ -6,19 +6,28 @@ import { t, tCode } from "../../i18n";
 import { Empty, Failed, Skeleton } from "../../ui/parts";
 import { Ago } from "../../ui/Time";
 
-/** `subject`: only what was done to this. */
-export function AuditTable({ subject }: { subject?: string }) {
+/** What was changed: a line that opens. */
+export function Change({ of: { before, after } }: { of: { before?: unknown; after?: unknown } }) {
+	const text = (value: unknown) => (value === null || value === undefined ? "" : JSON.stringify(value));
+	return (
+		<details className="font-mono text-xs break-all text-ink-2">
+			<summary className="truncate">{text(after).slice(0, 60) || text(before).slice(0, 60) || "–"}</summary>
+			{text(before)} → {text(after)}
+		</details>
+	);
+}
+
+export function AuditTable() {
 	const [before, setBefore] = useState<string[]>([]);
 	const trail = useData({
-		queryKey: ["audit", subject ?? "", before.at(-1) ?? ""],
+		queryKey: ["audit", before.at(-1) ?? ""],
 		queryFn: () =>
 			api.get("/admin/api/v1/audit", {
-				params: { query: { limit: 50, ...(subject ? { subject } : {}), ...(before.length ? { before: before.at(-1) } : {}) } },
+				params: { query: { limit: 50, ...(before.length ? { before: before.at(-1) } : {}) } },
 			}),
 	});
 	if (trail.isPending) return <Skeleton />;
 	if (trail.isError) return <Failed error={trail.error} retry={() => trail.refetch()} />;
-	const text = (value: unknown) => (value === null || value === undefined ? "" : JSON.stringify(value));
 	if (!trail.data.items.length) return <Empty title={t("system.no_changes")} />;
 	return (
 		<>
@@ -48,13 +57,8 @@ export function AuditTable({ subject }: { subject?: string }) {
 								<td className="id max-w-40 truncate px-3 py-1.5" title={entry.subject ?? ""}>
 									{entry.subject}
 								</td>
-								<td className="max-w-md px-3 py-1.5 font-mono text-xs break-all text-ink-2">
-									<details>
-										<summary className="truncate">
-											{text(entry.after).slice(0, 60) || text(entry.before).slice(0, 60) || "–"}
-										</summary>
-										{text(entry.before)} → {text(entry.after)}
-									</details>
+								<td className="max-w-md px-3 py-1.5">
+									<Change of={entry} />
 								</td>
 							</tr>
 						))}

@@ -100,8 +100,7 @@ pub(super) async fn list(
     query.limit = parameters.limit();
     query.view = parameters.take("view");
     parameters.finish()?;
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match Format::accepted(accept) {
+    match Format::wanted(&headers) {
         Some(format) => export(&state, &query, format),
         None => Ok(Json(state.accounts.list(&query)?).into_response()),
     }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
 use crate::store::StoreError;
@@ -19,8 +19,13 @@ pub(super) enum Format {
 }
 
 impl Format {
+    /// The form that a caller asks for.
+    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+        Self::accepted(headers.get(header::ACCEPT)?.to_str().ok()?)
+    }
+
     /// The form that an `Accept` header asks for.
-    pub(super) fn accepted(accept: &str) -> Option<Self> {
+    fn accepted(accept: &str) -> Option<Self> {
         let mut kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
         kinds.find_map(|kind| match kind {
             "text/csv" => Some(Self::Csv),

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -82,8 +82,7 @@ pub(super) async fn list(
 ) -> Result<Response, AdminError> {
     let query = page_query(&mut parameters, state.clock.now_ms());
     parameters.finish()?;
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if let Some(format) = Format::accepted(accept) {
+    if let Some(format) = Format::wanted(&headers) {
         return Ok(export(state, query, format));
     }
     let page = state.records.page(&query).await?;
