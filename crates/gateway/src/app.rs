@@ -94,8 +94,9 @@ impl Gateway {
         if let Some(logging) = &logging {
             logging.open_file(&directory.logs(), settings.current().max_log_file_mb);
         }
-        let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
+        // In this order: the cipher leaves a mark that there are data, and a mark beside no database means that they were lost.
         let store = Store::open(directory.path(), bootstrap.database_url.as_deref()).await?;
+        let cipher = Cipher::load_or_create(directory.path(), bootstrap.secrets.secret_key.as_deref())?;
         let history = SettingsHistory::load(settings.clone(), store.clone(), cipher.clone(), clock.clone()).await?;
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());

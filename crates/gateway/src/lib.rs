@@ -14,6 +14,7 @@ mod app;
 mod audit;
 mod bootstrap;
 mod chat;
+mod check;
 mod clock;
 mod conversations;
 mod demo;
@@ -34,7 +35,8 @@ mod upkeep;
 mod upstream;
 
 pub use app::{Gateway, StartError};
-pub use bootstrap::{Bootstrap, BootstrapError, Cli, Demo, Import, LogFormat, Mode, SeedSecrets, check_health};
+pub use bootstrap::{Bootstrap, BootstrapError, Check, Cli, Demo, Import, LogFormat, Mode, SeedSecrets, check_health};
+pub use check::{CheckReport, run_check};
 pub use clock::Clock;
 pub use demo::run_demo;
 pub use import::{ImportReport, run_import};

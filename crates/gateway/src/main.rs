@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use grok2api::{
-    Cli, Clock, Gateway, ImportReport, Logging, Mode, SeedSecrets, check_health, openapi_document, run_demo, run_import,
+    CheckReport, Cli, Clock, Gateway, ImportReport, Logging, Mode, SeedSecrets, check_health, openapi_document,
+    run_check, run_demo, run_import,
 };
 
 fn main() -> ExitCode {
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
+    let mut report = None;
     let result = runtime.block_on(async {
         match mode {
             Mode::Serve(bootstrap) => {
@@ -36,6 +38,11 @@ fn main() -> ExitCode {
                 print_report(&run_import(import, Clock::system()).await?);
                 Ok(())
             }
+            // Told below: what is wrong decides how it ends.
+            Mode::Check(check) => {
+                report = Some(run_check(&check).await?);
+                Ok(())
+            }
             Mode::Openapi => {
                 print_openapi();
                 Ok(())
@@ -44,9 +51,15 @@ fn main() -> ExitCode {
         }
     });
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => report.as_ref().map_or(ExitCode::SUCCESS, print_check),
         Err(error) => fail(&error),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "printing it is what the command is for")]
+fn print_check(report: &CheckReport) -> ExitCode {
+    print!("{report}");
+    if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 #[expect(clippy::print_stdout, reason = "printing it is what the command is for")]

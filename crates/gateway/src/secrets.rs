@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 const KEY_FILE: &str = "secret.key";
 
 /// A known text sealed with the key: tells at start whether the key is the one that sealed the stored data.
-const CHECK_FILE: &str = "secret.check";
+pub(crate) const SEAL_CHECK_FILE: &str = "secret.check";
 const CHECK_TEXT: &str = "grok2api";
 const CHECK_CONTEXT: &str = "secret.check";
 
@@ -39,13 +39,13 @@ pub(crate) enum SecretError {
     BadKey { origin: String },
     #[error(
         "{origin} is not the key that sealed the account tokens in {}: put the right key back; to give the stored tokens up \
-         instead, delete {CHECK_FILE} there and add the accounts anew",
+         instead, delete {SEAL_CHECK_FILE} there and add the accounts anew",
         data_dir.display()
     )]
     WrongKey { origin: String, data_dir: PathBuf },
     #[error(
         "{} has sealed account tokens but no {KEY_FILE}: put the file back or set GROK2API_SECRET_KEY; to give the stored tokens \
-         up instead, delete {CHECK_FILE} there and add the accounts anew",
+         up instead, delete {SEAL_CHECK_FILE} there and add the accounts anew",
         data_dir.display()
     )]
     KeyMissing { data_dir: PathBuf },
@@ -71,7 +71,7 @@ impl Cipher {
     /// the first start. Fails when the key is not the one that sealed what the directory already holds.
     pub(crate) fn load_or_create(data_dir: &Path, environment: Option<&str>) -> Result<Self, SecretError> {
         let key_path = data_dir.join(KEY_FILE);
-        let check_path = data_dir.join(CHECK_FILE);
+        let check_path = data_dir.join(SEAL_CHECK_FILE);
         let check = read_if_present(&check_path)?;
         let (key, origin) = match environment {
             Some(text) => {
@@ -124,6 +124,11 @@ impl Cipher {
         text.truncate(FINGERPRINT_LENGTH);
         text
     }
+}
+
+/// Whether account tokens were sealed for this directory at some time.
+pub(crate) fn has_sealed_data(data_dir: &Path) -> bool {
+    data_dir.join(SEAL_CHECK_FILE).exists()
 }
 
 /// A random secret of so many bytes, in letters that URLs and headers take (base64url without padding).

@@ -33,6 +33,12 @@ const TRIM: Duration = Duration::from_secs(60);
 /// How often it is looked whose quota is to be read.
 const CHECK_QUOTA: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether the database files are still there.
+const LOOK_AT_FILES: Duration = Duration::from_secs(2);
+
+/// How often the pages of the database are checked.
+const CHECK_PAGES: Duration = Duration::from_secs(86_400);
+
 /// The handles that the work needs.
 pub(crate) struct Upkeep {
     pub(crate) settings: SettingsHandle,
@@ -64,6 +70,11 @@ impl Upkeep {
         // Once, and on its own, because there may be many files.
         let (images, images_stop) = (self.images.clone(), stop.clone());
         tasks.spawn(async move { images_stop.run_until_cancelled(Self::sweep_images(images)).await });
+        let (files, clock, files_stop) = (self.store.clone(), self.clock.clone(), stop.clone());
+        tasks.spawn(async move { files_stop.run_until_cancelled(watch_files(files, clock)).await });
+        // On its own, because it takes its time on purpose.
+        let (pages, pages_stop) = (self.store.clone(), stop.clone());
+        tasks.spawn(async move { pages_stop.run_until_cancelled(check_pages(pages)).await });
         tasks.spawn(async move { log_stop.run_until_cancelled(log.run()).await });
         tasks.spawn(async move { stop.run_until_cancelled(self.run()).await });
     }
@@ -180,6 +191,26 @@ async fn check_quota(chat: ChatService) {
     loop {
         due.tick().await;
         chat.check_due_accounts(CHECK_QUOTA).await;
+    }
+}
+
+/// Saves what the database files hold when they were deleted or replaced; once, for then nothing is written any more.
+async fn watch_files(store: Store, clock: Clock) {
+    while !store.is_replaced() {
+        tokio::time::sleep(LOOK_AT_FILES).await;
+    }
+    if let Err(error) = store.rescue(clock.now_ms()).await {
+        tracing::error!(%error, "the database files were deleted or replaced, and what they held could not be saved");
+    }
+}
+
+/// Looks for damaged pages, at the start and then daily.
+async fn check_pages(store: Store) {
+    loop {
+        if let Err(error) = store.check_pages().await {
+            tracing::warn!(%error, "the database's pages could not be checked");
+        }
+        tokio::time::sleep(CHECK_PAGES).await;
     }
 }
 

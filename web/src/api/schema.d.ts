@@ -1265,7 +1265,7 @@ export interface components {
         /** @description One thing that does. */
         AttentionItem: {
             /**
-             * @description `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`,
+             * @description `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
              *     `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
              */
             code: string;
@@ -1391,9 +1391,12 @@ export interface components {
         };
         /** @description One part. */
         Component: {
+            code?: components["schemas"]["TroubleKind"] | null;
             message?: string | null;
             /** @description `database`, `upstream_exit`, `accounts`, `settings_file`. */
             name: string;
+            /** @description Of a database that was deleted: the file in which its content was saved. */
+            saved_as?: string | null;
             /** @description `ok`, `degraded`, `failed`. */
             status: string;
         };
@@ -2607,6 +2610,11 @@ export interface components {
             transports: {
                 [key: string]: number;
             };
+            /**
+             * Format: int64
+             * @description Accounts whose tokens were sealed with another key.
+             */
+            unreadable: number;
         };
         /** @description What runs here. */
         SystemBody: {
@@ -2664,6 +2672,11 @@ export interface components {
          * @enum {string}
          */
         Transport: "websocket" | "rest";
+        /**
+         * @description What is wrong with the database.
+         * @enum {string}
+         */
+        TroubleKind: "disk_full" | "disk_error" | "locked" | "replaced" | "damaged" | "stuck" | "behind" | "unreadable";
         /** @description The words of one turn. */
         TurnContent: {
             /** @description The answer as clients saw it. */

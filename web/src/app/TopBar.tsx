@@ -4,8 +4,9 @@ import { Link } from "wouter";
 import { api } from "../api/client";
 import { live, onLive, reconnect } from "../api/events";
 import { useAttention, useJobs, useNow, useSession, useSummary } from "../api/queries";
-import { number, t, tCode } from "../i18n";
+import { number, t } from "../i18n";
 import { currentTaste, onTaste, setTaste, type Theme } from "../taste";
+import { attentionWords } from "../ui/database";
 import { Icon } from "../ui/icons";
 import { Menu } from "../ui/Menu";
 import { absolute } from "../ui/Time";
@@ -73,7 +74,7 @@ function HealthLine() {
 	const rate = now?.success_rate_15m;
 	const detail =
 		worst && (isDown || isDegraded)
-			? tCode(`overview.attention_${worst.code}`, worst.message, { n: worst.count })
+			? attentionWords(worst)
 			: rate === null || rate === undefined
 				? ""
 				: t("shell.health_rate", { rate: number(rate, { style: "percent", maximumFractionDigits: 1 }) });

@@ -211,7 +211,8 @@ impl AccountPool {
     /// Takes accounts back out of the bin, for a person.
     pub(crate) async fn restore_many(&self, ids: &[&str], person: &str) -> Result<Vec<Changed>, StoreError> {
         let _edit = self.shared.edits.lock().await;
-        let restored = self.shared.store.restore_accounts(ids).await?;
+        let mut restored = self.shared.store.restore_accounts(ids).await?;
+        self.mark_unreadable(&mut restored);
         let back: HashSet<String> = restored.iter().map(|row| row.id.clone()).collect();
         self.take_in(restored, |_| false, person).await?;
         let state = self.state();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rest::TOKEN_UNREADABLE;
 use crate::store::account_history::HistoryRow;
 use crate::store::accounts::{AccountRow, AccountState, QuotaRow, RestRow};
 use crate::upstream::Transport;
@@ -125,7 +126,7 @@ impl Entry {
 
     /// Takes over what an edit has stored. Switched on, it is no longer `invalid`: the person says that it works again.
     pub(super) fn take_edit(&mut self, row: AccountRow) {
-        if row.enabled && !self.enabled && self.invalid.take().is_some() {
+        if row.enabled && !self.enabled && self.trust_again() {
             self.probation = true;
         }
         self.label = row.label;
@@ -149,12 +150,18 @@ impl Entry {
 
     /// Ends every rest and an `invalid`; one request goes first. Whether there was any.
     pub(super) fn clear_cooldown(&mut self) -> bool {
-        let rested = !self.rests.is_empty() || self.invalid.is_some();
+        let rested = !self.rests.is_empty();
         self.rests.clear();
-        self.invalid = None;
+        let rested = self.trust_again() || rested;
         self.failures = 0;
         self.probation |= rested;
         rested
+    }
+
+    /// Ends an `invalid` that the upstream caused; whether there was one. What is wrong with the token here no word of a person
+    /// changes.
+    fn trust_again(&mut self) -> bool {
+        self.invalid.take_if(|invalid| invalid.reason != TOKEN_UNREADABLE).is_some()
     }
 
     /// The part that requests change, for the writer, with what of the history it has not been given.

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::Clock;
 use crate::secrets::Cipher;
+use crate::store::accounts::AccountRow;
 use crate::store::{Store, StoreError, Writer};
 
 pub(crate) use bin::BinPage;
@@ -39,14 +40,14 @@ pub(crate) use history::HistoryEntry;
 pub(crate) use labels::AccountLabel;
 pub(crate) use lease::{Lease, Settlement};
 pub(crate) use listing::{AccountPage, AccountQuery, FacetField, FacetValue};
-pub(crate) use rest::{Fault, RestLengths};
+pub(crate) use rest::{Fault, RestLengths, TOKEN_UNREADABLE};
 pub(crate) use view::{AccountView, STATES, Summary};
 
 /// Plans that a person may say an account has.
 pub(crate) const TIERS: [&str; 3] = ["basic", "super", "heavy"];
 
 /// What seals an account's token to its row, so that sealed tokens cannot be swapped between tables.
-const TOKEN_CONTEXT: &str = "account-token";
+pub(crate) const TOKEN_CONTEXT: &str = "account-token";
 
 /// A cheap handle to the pool.
 #[derive(Clone)]
@@ -69,8 +70,9 @@ struct Shared {
 impl AccountPool {
     /// Reads all accounts, their rests and their quota.
     pub(crate) async fn load(store: Store, writer: Writer, cipher: Cipher, clock: Clock) -> Result<Self, StoreError> {
-        let (accounts, rests, quota) =
+        let (mut accounts, rests, quota) =
             tokio::try_join!(store.accounts(), store.account_rests(), store.account_quota())?;
+        accounts.iter_mut().for_each(|row| mark_unreadable(row, &cipher, clock.now_ms()));
         let state = State::build(accounts, rests, quota, clock.now_ms());
         let shared = Shared {
             state: Mutex::new(state),
@@ -82,6 +84,12 @@ impl AccountPool {
             views: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same for accounts that come in later.
+    fn mark_unreadable(&self, rows: &mut [AccountRow]) {
+        let now = self.shared.clock.now_ms();
+        rows.iter_mut().for_each(|row| mark_unreadable(row, &self.shared.cipher, now));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,5 +122,17 @@ impl AccountPool {
                 self.shared.writer.enqueue(crate::store::Write::Account(Box::new(row)));
             }
         }
+    }
+}
+
+/// An account whose token does not open is invalid: it was sealed with another key, and nothing may be tried with it. With the key
+/// back it is as it was.
+fn mark_unreadable(row: &mut AccountRow, cipher: &Cipher, now: i64) {
+    let is_marked = row.invalid_reason.as_deref() == Some(TOKEN_UNREADABLE);
+    match cipher.open(&row.token_sealed, TOKEN_CONTEXT) {
+        Ok(_) if is_marked => (row.invalid_reason, row.invalid_since) = (None, None),
+        Ok(_) => {}
+        Err(_) if is_marked => {}
+        Err(_) => (row.invalid_reason, row.invalid_since) = (Some(TOKEN_UNREADABLE.to_owned()), Some(now)),
     }
 }

@@ -51,6 +51,8 @@ pub(super) const CONSECUTIVE_FAILURES: &str = "consecutive_failures";
 pub(super) const MODE_UNAVAILABLE: &str = "mode_unavailable";
 pub(super) const CREDENTIAL_DEAD: &str = "credential_dead";
 pub(super) const USER_BLOCKED: &str = "user_blocked";
+/// The account's token was sealed with another key, so nothing can be asked with it. Decided at the start, not stored for good.
+pub(crate) const TOKEN_UNREADABLE: &str = "token_unreadable";
 
 /// Charges an account. A rest covers the whole account until the upstream has told which mode is used up.
 pub(super) fn charge(entry: &mut Entry, fault: Fault, mode: &str, lengths: &RestLengths, request: &str, now: i64) {

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::AccountPool;
 use super::choose::KNOWN_MODES;
-use super::entry::Entry;
-use super::rest::RATE_LIMITED_NO_QUOTA;
+use super::entry::{Entry, Invalid};
+use super::rest::{RATE_LIMITED_NO_QUOTA, TOKEN_UNREADABLE};
 use crate::clock::timestamp;
 use crate::upstream::Transport;
 
@@ -86,6 +86,8 @@ pub(crate) struct Summary {
     pub(crate) states: BTreeMap<&'static str, u64>,
     pub(crate) tiers: BTreeMap<String, u64>,
     pub(crate) in_flight: u64,
+    /// Accounts whose tokens were sealed with another key.
+    pub(crate) unreadable: u64,
     /// Accounts of users that have another account here, which was added before.
     pub(crate) duplicates: u64,
     /// Accounts by what their last answer came over.
@@ -125,6 +127,8 @@ impl AccountPool {
         for entry in state.entries() {
             summary.total += 1;
             summary.in_flight += u64::from(entry.in_flight);
+            let is_unreadable = |invalid: &Invalid| invalid.reason == TOKEN_UNREADABLE;
+            summary.unreadable += u64::from(entry.invalid.as_ref().is_some_and(is_unreadable));
             summary.duplicates += u64::from(entry.duplicate_of.is_some());
             if let Some(transport) = entry.transport {
                 *summary.transports.entry(transport.label()).or_default() += 1;

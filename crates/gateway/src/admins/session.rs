@@ -212,7 +212,14 @@ impl Admins {
             ip: Some(browser.address.to_string()),
             user_agent: browser.user_agent.map(|name| name.chars().take(USER_AGENT_LENGTH).collect()),
         };
-        self.shared.store.insert_admin_session(&row).await?;
+        match self.shared.store.insert_admin_session(&row).await {
+            Ok(()) => {}
+            // The console is where a full disk is seen and emptied: the session holds until a restart.
+            Err(error) if error.trouble().is_some() => {
+                tracing::warn!(%error, "a session could not be stored; it ends when the service does");
+            }
+            Err(error) => return Err(error.into()),
+        }
         let session = session(&row, self.idle_ms());
         let mut state = self.state();
         state.sessions.make_room(username);

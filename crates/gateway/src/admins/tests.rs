@@ -49,7 +49,7 @@ impl Fixture {
 }
 
 async fn load(directory: &tempfile::TempDir, clock: &Clock) -> Admins {
-    let store = Store::open(directory.path(), None).await.unwrap();
+    let store = Store::open_beside(directory.path()).await.unwrap();
     let settings = SettingsHandle::open(&directory.path().join("config.json"), clock.clone()).unwrap();
     Admins::load(store, settings, clock.clone(), directory.path().join("claim.hash")).await.unwrap()
 }

@@ -31,7 +31,7 @@ struct Log {
 /// Twelve hours of requests, a thousand an hour; the very first is the only one of its model.
 async fn log() -> Log {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path(), None).await.unwrap();
+    let store = Store::open_beside(directory.path()).await.unwrap();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let writer = Writer::start(store.clone(), &tasks, stop.clone());
     for number in 0..ROWS {

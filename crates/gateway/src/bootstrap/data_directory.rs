@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::BootstrapError;
 use crate::secrets::random_token;
+use crate::store::DATABASE_FILE;
 
 /// Held by the running gateway. Much of its state is in memory, so two on one directory would undo each other's work.
 const LOCK_FILE: &str = "lock";
@@ -68,7 +69,57 @@ pub(crate) fn prepare_data_dir(path: &Path) -> Result<DataDirectory, BootstrapEr
             tracing::warn!(path = %path.display(), %error, "the data directory cannot be locked; let no other gateway use it");
         }
     }
+    #[cfg(unix)]
+    tighten(path);
     Ok(DataDirectory { path: path.to_owned(), _lock: lock })
+}
+
+/// Names that the gateway makes in its data directory; the database's side files begin with its name.
+const OURS: [&str; 8] =
+    [LOCK_FILE, "config.json", DATABASE_FILE, "secret.key", "secret.check", "claim.hash", "images", "logs"];
+
+/// Takes a directory from other users of the machine: it holds conversations, and with the key beside it every token. Only where it
+/// is ours and holds nothing else; a directory that is used for other things as well is reported, and of it our files alone are closed.
+#[cfg(unix)]
+fn tighten(path: &Path) {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return;
+    }
+    let me = nix::unistd::geteuid().as_raw();
+    let is_ours = |name: &str| OURS.iter().any(|ours| name == *ours || name.starts_with(DATABASE_FILE));
+    let entries: Vec<_> = fs::read_dir(path).map(|entries| entries.flatten().collect()).unwrap_or_default();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.file_name().to_str().is_some_and(is_ours));
+    let close = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    if metadata.uid() == me && others.is_empty() && mode & 0o1000 == 0 {
+        match close(path, 0o700) {
+            Ok(()) => {
+                tracing::warn!(path = %path.display(), was = format!("{mode:o}"), "other users could read the data directory; it is 700 now")
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "other users can read the data directory; chmod it to 700")
+            }
+        }
+        return;
+    }
+    tracing::warn!(
+        path = %path.display(), mode = format!("{mode:o}"),
+        "other users can read the data directory, and it is not the gateway's alone; give it a directory of its own with mode 700"
+    );
+    for entry in ours {
+        let Ok(metadata) = entry.metadata() else { continue };
+        let mode = metadata.permissions().mode() & 0o7777;
+        if metadata.uid() == me
+            && mode & 0o077 != 0
+            && !metadata.is_symlink()
+            && let Err(error) = close(&entry.path(), mode & !0o077)
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "other users can read a file of the data directory");
+        }
+    }
 }
 
 fn create_lock(path: &Path) -> io::Result<File> {
@@ -110,6 +161,40 @@ mod tests {
         assert_eq!(data.path(), path);
         let names: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, [LOCK_FILE], "the probe is gone");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_directory_that_others_can_read_is_closed_to_them_where_it_is_ours_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        // What it holds, its mode, and its mode afterwards.
+        for (names, before, after) in [
+            (&["grok2api.db", "grok2api.db-wal", "config.json", "logs"][..], 0o755, 0o700),
+            (&[], 0o750, 0o700),
+            (&["grok2api.db", "somebody-elses"], 0o755, 0o755),
+            (&["grok2api.db"], 0o1777, 0o1777),
+            (&["grok2api.db"], 0o700, 0o700),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("data");
+            fs::create_dir(&path).unwrap();
+            for name in names {
+                fs::write(path.join(name), "").unwrap();
+                set(&path.join(name), 0o644);
+            }
+            set(&path, before);
+            prepare_data_dir(&path).unwrap();
+            assert_eq!(mode(&path), after, "{names:?} {before:o}");
+            let database = path.join("grok2api.db");
+            if after & 0o077 != 0 && database.exists() {
+                assert_eq!(mode(&database), 0o600, "{names:?}: the directory stays open, our file does not");
+            }
+            if path.join("somebody-elses").exists() {
+                assert_eq!(mode(&path.join("somebody-elses")), 0o644, "what is not ours stays as it is");
+            }
+        }
     }
 
     #[test]

@@ -179,7 +179,7 @@ mod tests {
 
     async fn start(directory: &Path, secrets: &SeedSecrets) -> Start {
         let clock = Clock::manual(1_700_000_000_000);
-        let store = Store::open(directory, None).await.unwrap();
+        let store = Store::open_beside(directory).await.unwrap();
         let settings = SettingsHandle::open(&directory.join("config.json"), clock.clone()).unwrap();
         let claim_file = directory.join("claim.hash");
         let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());

@@ -40,6 +40,9 @@ enum Command {
     Openapi,
     /// Asks the gateway that runs on this machine whether it lives; ends with 0 if so. For containers.
     Healthcheck(HealthOptions),
+    /// Tells the state of a data directory: database, schema, damage, key, counts. Changes nothing; ends with 1 where something
+    /// is wrong.
+    Check(CheckOptions),
     /// Takes over a data directory of the Python Grok2API. The gateway must not be running; nothing in DIR is changed.
     Import(ImportOptions),
 }
@@ -50,6 +53,17 @@ struct HealthOptions {
     /// Address that the gateway was told to listen on.
     #[arg(long, env = "GROK2API_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = listen_address)]
     listen: SocketAddr,
+}
+
+/// Options of `grok2api check`.
+#[derive(Clone, Debug, Args)]
+struct CheckOptions {
+    /// The directory to look at.
+    #[arg(long, env = "GROK2API_DATA_DIR", default_value = "data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Database instead of the one in the data directory: sqlite:PATH.
+    #[arg(long, env = "GROK2API_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
 /// Options of `grok2api import`.
@@ -131,6 +145,17 @@ pub enum Mode {
     Healthcheck(SocketAddr),
     /// Taking over another gateway's data directory.
     Import(Import),
+    /// Nothing but telling the state of a data directory.
+    Check(Check),
+}
+
+/// Everything a check has to know.
+#[derive(Clone, Debug)]
+pub struct Check {
+    pub data_dir: PathBuf,
+    /// `None`: SQLite in the data directory.
+    pub database_url: Option<String>,
+    pub secrets: SeedSecrets,
 }
 
 /// Everything an import has to know.
@@ -227,6 +252,10 @@ impl Cli {
             Some(Command::Import(ImportOptions { from, data_dir, database_url })) => {
                 let database_url = database_url.filter(|url| !url.is_empty());
                 return Ok(Mode::Import(Import { from, data_dir, database_url, secrets }));
+            }
+            Some(Command::Check(CheckOptions { data_dir, database_url })) => {
+                let database_url = database_url.filter(|url| !url.is_empty());
+                return Ok(Mode::Check(Check { data_dir, database_url, secrets }));
             }
             Some(Command::Serve(options)) => options,
             None => self.serve,

@@ -127,7 +127,7 @@ impl Conversations {
 
     /// Whether the database takes no turns at present: an answer that cannot be kept is not worth asking for.
     pub(crate) fn cannot_store(&self) -> bool {
-        self.writer.is_stuck()
+        self.store.cannot_store()
     }
 
     /// A conversation of this owner.

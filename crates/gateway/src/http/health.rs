@@ -10,6 +10,7 @@ use serde_json::json;
 use super::ApiState;
 use super::error::ApiError;
 use super::request_id::RequestId;
+use crate::store::TroubleKind;
 
 /// The form that existing monitors read.
 pub(super) async fn health() -> Response {
@@ -23,15 +24,13 @@ pub(super) async fn healthz() -> Response {
 
 /// The process can work: every component with its state, 503 if one of them fails.
 pub(super) async fn readyz(State(state): State<ApiState>) -> Response {
-    let database = match state.store.ping().await {
-        Ok(()) if state.writer.is_stuck() => json!({ "status": "failed", "message": "the database takes no writes" }),
-        Ok(()) => json!({ "status": "ok" }),
-        Err(error) => {
-            tracing::error!(error = %error, "the database does not answer");
-            json!({ "status": "failed", "message": "the database does not answer" })
-        }
+    let trouble = state.store.trouble().await;
+    let is_ready = trouble.is_none();
+    let database = match (trouble, state.store.damage()) {
+        (Some(trouble), _) => json!({ "status": "failed", "code": trouble.kind, "message": trouble.message }),
+        (None, Some(_)) => json!({ "status": "degraded", "code": TroubleKind::Damaged }),
+        (None, None) => json!({ "status": "ok" }),
     };
-    let is_ready = database["status"] == "ok";
     let exit = match state.exit.closed() {
         None => json!({ "status": "ok" }),
         Some(label) => json!({ "status": "degraded", "message": label }),

@@ -34,8 +34,8 @@ pub async fn run_import(import: Import, clock: Clock) -> Result<ImportReport, St
     let old = files::read(&import.from).map_err(StartError::Component)?;
     let directory = prepare_data_dir(&import.data_dir)?;
     let settings = SettingsHandle::open(&directory.config_file(), clock.clone())?;
-    let cipher = Cipher::load_or_create(directory.path(), import.secrets.secret_key.as_deref())?;
     let store = Store::open(directory.path(), import.database_url.as_deref()).await?;
+    let cipher = Cipher::load_or_create(directory.path(), import.secrets.secret_key.as_deref())?;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let writer = Writer::start(store.clone(), &tasks, stop.clone());
     let target = Target {

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::JobRooms;
 use super::work::ItemResult;
+use crate::accounts::TOKEN_UNREADABLE;
 use crate::chat::CheckFailure;
 use crate::store::jobs::JobItemRow;
 
@@ -62,6 +63,8 @@ pub(super) async fn find_dead(rooms: &JobRooms, items: &mut [JobItemRow], may_as
     let now = rooms.clock.now_ms();
     for (item, (answer, took)) in items.iter_mut().zip(answers) {
         let result = match (rooms.accounts.invalid_reason(&item.subject), answer) {
+            // The upstream was never asked: with the right key it may well be alive.
+            (Some(reason), _) if reason == TOKEN_UNREADABLE => ItemResult::of("skipped", &reason),
             (Some(reason), _) => ItemResult::of("succeeded", &reason),
             (None, _) if rooms.accounts.get(&item.subject).is_none() => ItemResult::of("skipped", "not_found"),
             (None, Ok(())) => ItemResult::of("skipped", "alive"),

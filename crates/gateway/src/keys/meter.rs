@@ -151,13 +151,13 @@ impl Meter {
     }
 }
 
-/// Lets a request in or refuses it; what has to be stored at once comes along.
-pub(super) fn admit(key: &Arc<ApiKey>, clock: &Clock) -> Result<(Admission, Option<KeyUse>), LimitReached> {
+/// Lets a request in or refuses it; what has to be stored comes along.
+pub(super) fn admit(key: &Arc<ApiKey>, clock: &Clock) -> Result<(Admission, KeyUse), LimitReached> {
     let (rate, key_use) = {
         let mut counts = key.meter.counts();
         // Read under the lock, so that times enter the window in their order.
         let rate = counts.enter(key.limits, clock.now_ms())?;
-        (rate, key.limits.requests_per_day.map(|_| counts.key_use(&key.id)))
+        (rate, counts.key_use(&key.id))
     };
     Ok((Admission { key: Arc::clone(key), rate }, key_use))
 }

@@ -27,7 +27,7 @@ impl Fixture {
 }
 
 async fn load(directory: &tempfile::TempDir, clock: &Clock) -> ApiKeys {
-    let store = Store::open(directory.path(), None).await.unwrap();
+    let store = Store::open_beside(directory.path()).await.unwrap();
     let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());
     ApiKeys::load(store, writer, clock.clone()).await.unwrap()
 }

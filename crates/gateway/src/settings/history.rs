@@ -210,7 +210,7 @@ mod tests {
     async fn open(directory: tempfile::TempDir) -> Fixture {
         let clock = Clock::manual(1_000_000_000_000);
         let settings = SettingsHandle::open(&directory.path().join("config.json"), clock.clone()).unwrap();
-        let store = Store::open(directory.path(), None).await.unwrap();
+        let store = Store::open_beside(directory.path()).await.unwrap();
         let cipher = Cipher::load_or_create(directory.path(), None).unwrap();
         let history = SettingsHistory::load(settings.clone(), store.clone(), cipher, clock).await.unwrap();
         Fixture { directory, settings, store, history }

@@ -60,11 +60,11 @@ impl Store {
     /// Lets go what is older than a time, and the oldest beyond `keep`; how many. Ids begin with when they were made.
     pub(crate) async fn trim_account_history(&self, before: i64, keep: i64) -> Result<u64, StoreError> {
         let old = sqlx::query("DELETE FROM account_history WHERE id < $1").bind(format!("{ID}{before:012x}"));
-        let old = old.execute(self.writer()).await?.rows_affected();
+        let old = self.execute(old).await?;
         let many = sqlx::query(
             "DELETE FROM account_history WHERE id <= (SELECT id FROM account_history ORDER BY id DESC LIMIT 1 OFFSET $1)",
         );
-        Ok(old + many.bind(keep).execute(self.writer()).await?.rows_affected())
+        Ok(old + self.execute(many.bind(keep)).await?)
     }
 }
 

@@ -127,7 +127,7 @@ impl Store {
     /// one whose token is in the pool is left as it is and not answered.
     pub(crate) async fn insert_accounts(&self, rows: &[AccountRow]) -> Result<Vec<AccountRow>, StoreError> {
         let mut stored = Vec::with_capacity(rows.len());
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for rows in rows.chunks(ROWS) {
             let mut query = QueryBuilder::<Sqlite>::new(
                 "INSERT INTO accounts (id, label, tags, token_sealed, fingerprint, user_id, tier, enabled, invalid_reason, \
@@ -164,7 +164,7 @@ impl Store {
 
     /// Stores what a person edits: label, tags, tier, enabled.
     pub(crate) async fn update_accounts(&self, rows: &[&AccountRow]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for row in rows {
             sqlx::query(
                 "UPDATE accounts SET label = $2, tags = $3, tier = $4, enabled = $5, version = $6, tier_by_owner = $7 WHERE id = $1",
@@ -210,7 +210,7 @@ impl Store {
 
     /// Stores lines of accounts' history that no change of a state comes with.
     pub(crate) async fn add_account_history(&self, rows: &[HistoryRow]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         insert_account_history(&mut transaction, &rows.iter().collect::<Vec<_>>()).await?;
         transaction.commit().await?;
         Ok(())
@@ -224,7 +224,7 @@ impl Store {
              AND NOT EXISTS (SELECT 1 FROM accounts WHERE fingerprint = $3 AND id <> $1)",
         );
         let query = query.bind(&row.id).bind(&row.token_sealed).bind(&row.fingerprint).bind(row.version);
-        Ok(query.execute(self.writer()).await?.rows_affected() > 0)
+        Ok(self.execute(query).await? > 0)
     }
 
     /// Takes accounts out of the pool: into the bin at a time, with their rests, or for good.
@@ -234,7 +234,7 @@ impl Store {
         into_bin_at: Option<i64>,
         history: &[HistoryRow],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         insert_account_history(&mut transaction, &history.iter().collect::<Vec<_>>()).await?;
         for id in ids {
             match into_bin_at {
@@ -261,7 +261,7 @@ impl Store {
     /// Takes accounts out of the bin; answers those that were in it.
     pub(crate) async fn restore_accounts(&self, ids: &[&str]) -> Result<Vec<AccountRow>, StoreError> {
         let mut restored = Vec::new();
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for id in ids {
             let query = sqlx::query_as(
                 "UPDATE accounts SET deleted_at = NULL, version = version + 1 \
@@ -284,7 +284,7 @@ impl Store {
     }
 
     pub(crate) async fn purge_accounts_deleted_before(&self, time: i64) -> Result<u64, StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for statement in [
             "DELETE FROM account_rests WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
             "DELETE FROM account_quota WHERE account_id IN (SELECT id FROM accounts WHERE deleted_at < $1)",
@@ -300,7 +300,7 @@ impl Store {
 
     /// Stores accounts' states at once, for a change that a person asked for.
     pub(crate) async fn save_account_states(&self, states: &[AccountState]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for state in states {
             write_account_state(&mut transaction, state).await?;
         }

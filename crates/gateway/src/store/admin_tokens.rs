@@ -26,7 +26,7 @@ impl Store {
     }
 
     pub(crate) async fn insert_admin_token(&self, row: &AdminTokenRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO admin_tokens (id, name, secret_hash, preview, scopes, created_by, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -37,20 +37,19 @@ impl Store {
         .bind(&row.scopes)
         .bind(&row.created_by)
         .bind(row.created_at)
-        .bind(row.expires_at)
-        .execute(self.writer())
-        .await?;
+        .bind(row.expires_at);
+        self.execute(query).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_admin_token(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM admin_tokens WHERE id = $1").bind(id).execute(self.writer()).await?;
+        self.execute(sqlx::query("DELETE FROM admin_tokens WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     /// Stores when tokens were last used: id and time.
     pub(crate) async fn touch_admin_tokens(&self, uses: &[(String, i64)]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for (id, last_used_at) in uses {
             sqlx::query("UPDATE admin_tokens SET last_used_at = $2 WHERE id = $1")
                 .bind(id)

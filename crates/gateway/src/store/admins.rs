@@ -34,16 +34,15 @@ impl Store {
 
     /// Stores the first admin; `false` when there is one already, whoever was faster.
     pub(crate) async fn insert_first_admin(&self, row: &AdminRow) -> Result<bool, StoreError> {
-        let inserted = sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO admins (username, password_hash, created_at) \
              SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM admins)",
         )
         .bind(&row.username)
         .bind(&row.password_hash)
-        .bind(row.created_at)
-        .execute(self.writer())
-        .await?;
-        Ok(inserted.rows_affected() == 1)
+        .bind(row.created_at);
+        let inserted = self.execute(insert).await?;
+        Ok(inserted == 1)
     }
 
     /// Stores a new password and ends every session of its owner but one.
@@ -53,7 +52,7 @@ impl Store {
         password_hash: &str,
         kept_session: &str,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query("UPDATE admins SET password_hash = $2 WHERE username = $1")
             .bind(username)
             .bind(password_hash)
@@ -73,7 +72,7 @@ impl Store {
     }
 
     pub(crate) async fn insert_admin_session(&self, row: &SessionRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO admin_sessions \
              (id_hash, username, created_at, last_seen_at, expires_at, remember, ip, user_agent) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -85,14 +84,13 @@ impl Store {
         .bind(row.expires_at)
         .bind(row.remember)
         .bind(&row.ip)
-        .bind(&row.user_agent)
-        .execute(self.writer())
-        .await?;
+        .bind(&row.user_agent);
+        self.execute(query).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_admin_session(&self, id_hash: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM admin_sessions WHERE id_hash = $1").bind(id_hash).execute(self.writer()).await?;
+        self.execute(sqlx::query("DELETE FROM admin_sessions WHERE id_hash = $1").bind(id_hash)).await?;
         Ok(())
     }
 
@@ -102,7 +100,7 @@ impl Store {
         seen: &[(String, i64)],
         ended: &[String],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for (id_hash, last_seen_at) in seen {
             sqlx::query("UPDATE admin_sessions SET last_seen_at = $2 WHERE id_hash = $1")
                 .bind(id_hash)

@@ -55,7 +55,7 @@ impl Store {
 
     /// Stores all of the keys or none.
     pub(crate) async fn insert_api_keys(&self, rows: &[ApiKeyRow]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for rows in rows.chunks(ROWS) {
             let mut query = QueryBuilder::new(
                 "INSERT INTO api_keys (id, name, secret_hash, preview, enabled, reasoning, created_at, last_used_at, version, \
@@ -86,7 +86,7 @@ impl Store {
 
     /// Stores what a person edits, and the secret. What the key has done stays as it is.
     pub(crate) async fn update_api_key(&self, row: &ApiKeyRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE api_keys SET name = $2, enabled = $3, reasoning = $4, version = $5, expires_at = $6, \
              requests_per_minute = $7, requests_per_day = $8, concurrent_requests = $9, models = $10, secret_hash = $11, \
              preview = $12, previous_hash = $13, previous_until = $14 WHERE id = $1",
@@ -104,20 +104,19 @@ impl Store {
         .bind(&row.secret_hash)
         .bind(&row.preview)
         .bind(&row.previous_hash)
-        .bind(row.previous_until)
-        .execute(self.writer())
-        .await?;
+        .bind(row.previous_until);
+        self.execute(query).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_api_key(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id).execute(self.writer()).await?;
+        self.execute(sqlx::query("DELETE FROM api_keys WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     /// Stores what keys have done.
     pub(crate) async fn store_key_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for key_use in uses {
             write_key_use(&mut transaction, key_use).await?;
         }

@@ -35,7 +35,7 @@ pub(crate) struct AuditQuery {
 
 impl Store {
     pub(crate) async fn insert_audit(&self, row: &AuditRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO audit_trail (id, at, actor_kind, actor, address, request_id, action, subject, before, after) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
@@ -48,9 +48,8 @@ impl Store {
         .bind(&row.action)
         .bind(&row.subject)
         .bind(&row.before)
-        .bind(&row.after)
-        .execute(self.writer())
-        .await?;
+        .bind(&row.after);
+        self.execute(query).await?;
         Ok(())
     }
 
@@ -88,6 +87,6 @@ impl Store {
         let done = sqlx::query(
             "DELETE FROM audit_trail WHERE id <= (SELECT id FROM audit_trail ORDER BY id DESC LIMIT 1 OFFSET $1)",
         );
-        Ok(done.bind(keep).execute(self.writer()).await?.rows_affected())
+        self.execute(done.bind(keep)).await
     }
 }

@@ -165,7 +165,7 @@ impl Store {
     /// Remembers a share link that was made ahead of need.
     pub(crate) async fn set_share_link(&self, turn_id: &str, link: &str) -> Result<(), StoreError> {
         let update = sqlx::query("UPDATE turns SET share_link = $2 WHERE id = $1").bind(turn_id).bind(link);
-        update.execute(self.writer()).await?;
+        self.execute(update).await?;
         Ok(())
     }
 
@@ -201,13 +201,13 @@ impl Store {
     /// Gives a conversation another title; `false` when there is none.
     pub(crate) async fn rename_conversation(&self, id: &str, title: Option<&str>) -> Result<bool, StoreError> {
         let update = sqlx::query("UPDATE conversations SET title = $2 WHERE id = $1").bind(id).bind(title);
-        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+        Ok(self.execute(update).await? > 0)
     }
 
     /// Keeps a conversation until a time; `false` when there is none.
     pub(crate) async fn keep_conversation_until(&self, id: &str, until: Option<i64>) -> Result<bool, StoreError> {
         let update = sqlx::query("UPDATE conversations SET keep_until = $2 WHERE id = $1").bind(id).bind(until);
-        Ok(update.execute(self.writer()).await?.rows_affected() > 0)
+        Ok(self.execute(update).await? > 0)
     }
 
     /// Notes that these turns of a conversation stand elsewhere now. It is at that account unless it was continued meanwhile.
@@ -216,7 +216,7 @@ impl Store {
         movement: &MoveRow,
         moved: &[(String, Place)],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for (turn_id, place) in moved {
             move_turn(&mut transaction, turn_id, place).await?;
         }
@@ -233,7 +233,7 @@ impl Store {
 
     /// Deletes conversations and their turns, in one transaction.
     pub(crate) async fn delete_conversations(&self, ids: &[String]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for table_and_column in
             ["turns WHERE conversation_id", "conversation_moves WHERE conversation_id", "conversations WHERE id"]
         {

@@ -37,7 +37,7 @@ impl Store {
 
     /// Forgets it, for instance after an update that knows it.
     pub(crate) async fn clear_drift(&self) -> Result<u64, StoreError> {
-        Ok(sqlx::query("DELETE FROM drift").execute(self.writer()).await?.rows_affected())
+        self.execute(sqlx::query("DELETE FROM drift")).await
     }
 }
 

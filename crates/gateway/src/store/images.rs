@@ -53,7 +53,7 @@ const COLUMNS: &str =
 
 impl Store {
     pub(crate) async fn insert_image(&self, row: &ImageRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO images (id, account_id, key_id, request_id, model, source, media_type, bytes, created_at, hits) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO NOTHING",
         )
@@ -66,9 +66,8 @@ impl Store {
         .bind(&row.media_type)
         .bind(row.bytes)
         .bind(row.created_at)
-        .bind(row.hits)
-        .execute(self.writer())
-        .await?;
+        .bind(row.hits);
+        self.execute(query).await?;
         Ok(())
     }
 
@@ -80,12 +79,11 @@ impl Store {
     /// Notes what is kept of an image; answers whether there still is such an image.
     pub(crate) async fn image_kept(&self, id: &str, media_type: &str, bytes: i64) -> Result<bool, StoreError> {
         let query = sqlx::query("UPDATE images SET media_type = $2, bytes = $3 WHERE id = $1");
-        let done = query.bind(id).bind(media_type).bind(bytes).execute(self.writer()).await?;
-        Ok(done.rows_affected() > 0)
+        Ok(self.execute(query.bind(id).bind(media_type).bind(bytes)).await? > 0)
     }
 
     pub(crate) async fn add_image_hits(&self, hits: &[(String, i64)]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for (id, count) in hits {
             let query = sqlx::query("UPDATE images SET hits = hits + $2 WHERE id = $1");
             query.bind(id).bind(count).execute(&mut *transaction).await?;
@@ -137,13 +135,16 @@ impl Store {
         sql.push(" ORDER BY created_at, id LIMIT ")
             .push_bind(limit)
             .push(") RETURNING id, account_id, key_id, request_id, model, source, media_type, bytes, created_at, hits");
-        Ok(sql.build_query_as().fetch_all(self.writer()).await?)
+        let mut transaction = self.begin().await?;
+        let deleted = sql.build_query_as().fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(deleted)
     }
 
     /// Forgets images of which nothing is kept and that are older than `until`.
     pub(crate) async fn forget_images(&self, until: i64) -> Result<u64, StoreError> {
         let query = sqlx::query("DELETE FROM images WHERE bytes = 0 AND created_at < $1");
-        Ok(query.bind(until).execute(self.writer()).await?.rows_affected())
+        self.execute(query.bind(until)).await
     }
 }
 

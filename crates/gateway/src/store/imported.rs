@@ -21,7 +21,7 @@ impl Store {
         turn: &TurnRow,
         history_hash: &str,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         let known: Option<String> = sqlx::query_scalar("SELECT id FROM conversations WHERE id = $1")
             .bind(&conversation.id)
             .fetch_optional(&mut *transaction)
@@ -43,7 +43,7 @@ impl Store {
 
     pub(crate) async fn insert_imported_key(&self, key_id: &str) -> Result<(), StoreError> {
         let insert = sqlx::query("INSERT INTO imported_keys (key_id) VALUES ($1) ON CONFLICT DO NOTHING").bind(key_id);
-        insert.execute(self.writer()).await?;
+        self.execute(insert).await?;
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Store {
         key_id: &str,
         learned: Option<&TurnRow>,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         let claimed = sqlx::query("UPDATE conversations SET key_id = $2 WHERE id = $1 AND key_id IN ('', $2)")
             .bind(conversation_id)
             .bind(key_id)

@@ -63,9 +63,9 @@ impl Store {
                     .push_bind(&row.message)
                     .push_bind(row.finished_at);
             });
-            query.build().execute(self.writer()).await?;
+            self.execute(query.build()).await?;
         }
-        sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO jobs (id, kind, state, options, created_by, created_at, started_at, finished_at, total, succeeded, \
              failed, skipped, result, error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
@@ -82,15 +82,14 @@ impl Store {
         .bind(job.failed)
         .bind(job.skipped)
         .bind(&job.result)
-        .bind(&job.error)
-        .execute(self.writer())
-        .await?;
+        .bind(&job.error);
+        self.execute(query).await?;
         Ok(())
     }
 
     /// After a start: jobs that were running when the process ended are interrupted, and things without a job go.
     pub(crate) async fn interrupt_jobs(&self, now: i64) -> Result<u64, StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query("DELETE FROM job_items WHERE job_id NOT IN (SELECT id FROM jobs)")
             .execute(&mut *transaction)
             .await?;
@@ -108,7 +107,7 @@ impl Store {
 
     /// Stores where a job stands, all but its items and counts.
     pub(crate) async fn update_job(&self, job: &JobRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE jobs SET state = $2, started_at = $3, finished_at = $4, result = $5, error = $6 WHERE id = $1",
         )
         .bind(&job.id)
@@ -116,15 +115,14 @@ impl Store {
         .bind(job.started_at)
         .bind(job.finished_at)
         .bind(&job.result)
-        .bind(&job.error)
-        .execute(self.writer())
-        .await?;
+        .bind(&job.error);
+        self.execute(query).await?;
         Ok(())
     }
 
     /// Stores what became of some things, and the job's counts with them.
     pub(crate) async fn finish_job_items(&self, job: &JobRow, items: &[JobItemRow]) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for item in items {
             sqlx::query(
                 "UPDATE job_items SET outcome = $3, code = $4, message = $5, upstream_status = $6, duration_ms = $7, \
@@ -154,7 +152,7 @@ impl Store {
 
     /// Things that failed are to be done again, all but those of the code `except`, which no second try can help; how many.
     pub(crate) async fn reopen_failed_items(&self, job_id: &str, except: &str) -> Result<i64, StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         let reopened = sqlx::query(
             "UPDATE job_items SET outcome = '', code = NULL, message = NULL, upstream_status = NULL, duration_ms = NULL, \
              finished_at = NULL WHERE job_id = $1 AND outcome = 'failed' AND COALESCE(code, '') <> $2",
@@ -217,7 +215,7 @@ impl Store {
     }
 
     pub(crate) async fn delete_job(&self, id: &str) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         for statement in ["DELETE FROM job_items WHERE job_id = $1", "DELETE FROM jobs WHERE id = $1"] {
             sqlx::query(statement).bind(id).execute(&mut *transaction).await?;
         }

@@ -56,6 +56,12 @@ pub(crate) struct RequestRow {
 pub(crate) type Cut = (i64, String);
 
 impl Store {
+    /// Whether there is such a row.
+    pub(super) async fn has_request(&self, id: &str) -> Result<bool, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM requests WHERE id = $1").bind(id);
+        Ok(query.fetch_optional(self.reader()).await?.is_some())
+    }
+
     /// The newest row beyond the `keep` newest ones.
     pub(crate) async fn requests_beyond(&self, keep: i64) -> Result<Option<Cut>, StoreError> {
         let query = sqlx::query_as("SELECT at, id FROM requests ORDER BY at DESC, id DESC LIMIT 1 OFFSET $1");
@@ -88,7 +94,7 @@ impl Store {
              (SELECT id FROM requests WHERE (at, id) <= ($1, $2) ORDER BY at, id LIMIT $3)",
         );
         let done = done.bind(cut.0).bind(&cut.1).bind(limit);
-        Ok(done.execute(self.writer()).await?.rows_affected())
+        self.execute(done).await
     }
 }
 

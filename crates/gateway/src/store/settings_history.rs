@@ -18,7 +18,7 @@ pub(crate) struct SettingsHistoryRow {
 impl Store {
     /// Adds a change and lets those beyond the newest `keep` go.
     pub(crate) async fn insert_settings_history(&self, row: &SettingsHistoryRow, keep: i64) -> Result<(), StoreError> {
-        let mut transaction = self.writer().begin().await?;
+        let mut transaction = self.begin().await?;
         sqlx::query(
             "INSERT INTO settings_history (id, at, actor, changes, document_sealed) VALUES ($1, $2, $3, $4, $5)",
         )

@@ -359,6 +359,6 @@ impl Store {
              ORDER BY bucket_at, value LIMIT $4)",
         );
         let done = done.bind(grain.seconds()).bind(dimension.name()).bind(before).bind(limit);
-        Ok(done.execute(self.writer()).await?.rows_affected())
+        self.execute(done).await
     }
 }

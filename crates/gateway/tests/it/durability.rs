@@ -22,14 +22,14 @@ over_both_transports! {
 const CLIENTS: usize = 32;
 
 /// The gateway as a process of its own.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    base: String,
-    http: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) http: reqwest::Client,
 }
 
 impl Process {
-    async fn start(directory: &Path, simulator: &Simulator) -> Self {
+    pub(crate) async fn start(directory: &Path, simulator: &Simulator) -> Self {
         let mut command = command(directory, simulator);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -50,12 +50,12 @@ impl Process {
         Self { child, base, http }
     }
 
-    async fn add_account(&self, token: &str) {
+    pub(crate) async fn add_account(&self, token: &str) {
         assert_eq!(self.admin("POST", "/accounts", &json!({ "token": token })).await.0, 201);
     }
 
     /// A call of the admin API, signed in for it.
-    async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let session = self.http.post(format!("{}/admin/api/v1/session", self.base));
         let session = session.json(&json!({ "username": "admin", "password": PASSWORD })).send().await.unwrap();
         assert_eq!(session.status(), 204);
@@ -83,13 +83,18 @@ impl Process {
         Some(Seen { turn: turn.expect("a receipt"), answer })
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name.
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("sh").args(["-c", "kill -$0 $1", name, &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         for _ in 0..2_000 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
@@ -108,11 +113,16 @@ impl Drop for Process {
     }
 }
 
+/// The program; `GROK2API_TEST_BINARY` names another, to see how an older one fares.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("GROK2API_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_grok2api").into())
+}
+
 /// The command that starts the gateway.
-fn command(directory: &Path, simulator: &Simulator) -> Command {
+pub(crate) fn command(directory: &Path, simulator: &Simulator) -> Command {
     let settings = json!({ "upstream_transport": transports::over().unwrap_or("auto") });
     std::fs::write(directory.join("config.json"), settings.to_string()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grok2api"));
+    let mut command = Command::new(binary());
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(directory)
@@ -181,7 +191,7 @@ impl Client {
     }
 }
 
-async fn simulator() -> Simulator {
+pub(crate) async fn simulator() -> Simulator {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Simulator::start(Options { default_quota: 1_000_000, ..Options::default() }).await.unwrap()
 }
@@ -243,7 +253,7 @@ async fn what_clients_saw_survives_a_kill_under_load() {
 }
 
 /// Whole numbers from the database of a gateway that has ended.
-async fn numbers(directory: &Path, query: &'static str) -> Vec<i64> {
+pub(crate) async fn numbers(directory: &Path, query: &'static str) -> Vec<i64> {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.join("grok2api.db"));
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
     let row = sqlx::query(query).fetch_one(&pool).await.unwrap();

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 25] = [
     ("main", 11),
     ("lib", 11),
     ("demo", 10),
+    ("check", 10),
     ("import", 10),
     ("app", 9),
     ("upkeep", 8),

@@ -4,7 +4,8 @@ import { Link } from "wouter";
 import { api } from "../../api/client";
 import { useAttention, useNow, useSummary } from "../../api/queries";
 import { target } from "../../app/targets";
-import { number, t, tCode } from "../../i18n";
+import { number, t } from "../../i18n";
+import { attentionWords } from "../../ui/database";
 import { Icon } from "../../ui/icons";
 import { Bar, duration, Failed, firstToken, Head, Skeleton } from "../../ui/parts";
 import { useQuery } from "../../ui/query";
@@ -196,7 +197,7 @@ function Attention() {
 					return (
 						<li key={item.code} className="flex items-start gap-2 py-1.5">
 							<Icon name={icon} className={`mt-0.5 ${colour}`} />
-							<span className="min-w-0 flex-1">{tCode(`overview.attention_${item.code}`, item.message, { n: item.count })}</span>
+							<span className="min-w-0 flex-1">{attentionWords(item)}</span>
 							{item.target && <Link href={target(item.target)}>{t("shell.show")}</Link>}
 						</li>
 					);

@@ -1,10 +1,12 @@
 // What runs here and whether its parts work; what the upstream said that nobody understood; who changed what; who is signed in.
+
 import { useQuery as useData, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, type Schema } from "../../api/client";
 import { useSystem } from "../../api/queries";
 import { number, t, tCode } from "../../i18n";
 import { Copy } from "../../ui/Copy";
+import { databaseWords } from "../../ui/database";
 import { Panel } from "../../ui/Panel";
 import { Pill, type Tone } from "../../ui/Pill";
 import { bytes, Empty, Facts, Failed, Field, Head, Skeleton, Tabs } from "../../ui/parts";
@@ -64,7 +66,9 @@ function Health() {
 							<Pill tone={tones[part.status] ?? "idle"} icon={marks[part.status]}>
 								{tCode(`system.status_${part.status}`, part.status)}
 							</Pill>
-							<span className="text-ink-2">{part.message}</span>
+							<span className="text-ink-2">
+								{part.code ? databaseWords(part.code, part.message ?? "", part.saved_as) : part.message}
+							</span>
 						</li>
 					))}
 				</ul>

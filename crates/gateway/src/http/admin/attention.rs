@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::AdminState;
 use super::caller::Caller;
 use crate::clock::timestamp;
+use crate::store::Trouble;
 
 /// Keys whose time ends within this are worth a line.
 const SOON_MS: i64 = 7 * 86_400_000;
@@ -30,7 +31,7 @@ pub(super) struct AttentionList {
 /// One thing that does.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
-    /// `database_failing`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`,
+    /// `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
     /// `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
     code: &'static str,
     /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
@@ -73,9 +74,12 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
     let mut add = |code, severity, count, message: String, params: Value, target| {
         items.push(AttentionItem { code, severity, count, message, params, target });
     };
-    if state.writer.is_stuck() || state.store.ping().await.is_err() {
-        let message = "The database takes no writes; the log has the reason.".to_owned();
-        add("database_failing", "error", 1, message, json!({}), Some("/system/health"));
+    if let Some(Trouble { kind, message, saved_as }) = state.store.trouble().await {
+        let params = json!({ "reason": kind, "saved_as": saved_as });
+        add("database_failing", "error", 1, message, params, Some("/system/health"));
+    }
+    if let Some(damage) = state.store.damage() {
+        add("database_damaged", "error", 1, damage, json!({}), Some("/system/health"));
     }
     let accounts = state.accounts.summary();
     let count = |name: &str| accounts.states.get(name).copied().unwrap_or(0);
@@ -105,7 +109,15 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
         let message = "The settings file cannot be used; the last good settings stay in force.".to_owned();
         add("settings_file_refused", "warning", 1, message, json!({ "problem": problem }), Some("/settings"));
     }
-    let invalid = count("invalid");
+    let unreadable = accounts.unreadable;
+    if unreadable > 0 {
+        let message = format!(
+            "The tokens of {unreadable} accounts cannot be opened: they were sealed with another key. Put the old secret.key \
+             (or GROK2API_SECRET_KEY) back and restart, or replace the tokens of these accounts."
+        );
+        add("accounts_unreadable", "error", unreadable, message, json!({}), Some("/accounts?state=invalid"));
+    }
+    let invalid = count("invalid").saturating_sub(unreadable);
     if invalid > 0 {
         let message = format!("{invalid} accounts are invalid: their tokens have ended or their users are blocked.");
         add("accounts_invalid", "warning", invalid, message, json!({}), Some("/accounts?state=invalid"));

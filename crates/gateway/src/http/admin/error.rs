@@ -202,7 +202,14 @@ pub(super) async fn unknown_method(method: Method) -> AdminError {
 
 impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error.trouble() {
+            None => Self::internal(error),
+            Some(trouble) => {
+                tracing::warn!(%error, "a change was refused: the database takes no writes");
+                let refused = Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", trouble.message);
+                refused.with_member("reason", json!(trouble.kind))
+            }
+        }
     }
 }
 
@@ -294,7 +301,8 @@ impl From<AdminsError> for AdminError {
             AdminsError::ClaimClosed => Self::new(StatusCode::GONE, "claim_closed", message),
             AdminsError::WrongCode => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
             AdminsError::Invalid(field) => Self::validation(vec![field]),
-            AdminsError::Hashing(_) | AdminsError::Store(_) => Self::internal(message),
+            AdminsError::Store(error) => error.into(),
+            AdminsError::Hashing(_) => Self::internal(message),
         }
     }
 }

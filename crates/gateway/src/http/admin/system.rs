@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::error::AdminError;
 use crate::clock::timestamp;
 use crate::settings::UpstreamTransport;
+use crate::store::{Trouble, TroubleKind};
 
 /// What of `/v1` this version offers.
 const ENDPOINTS: [&str; 3] = ["chat_completions", "responses", "models"];
@@ -69,7 +70,11 @@ pub(super) struct Component {
     name: &'static str,
     /// `ok`, `degraded`, `failed`.
     status: &'static str,
+    /// Of the database: what is wrong with it.
+    code: Option<TroubleKind>,
     message: Option<String>,
+    /// Of a database that was deleted: the file in which its content was saved.
+    saved_as: Option<String>,
 }
 
 /// `GET /system`
@@ -118,13 +123,15 @@ pub(super) async fn health(State(state): State<AdminState>, _: Caller) -> Json<H
 }
 
 async fn components(state: &AdminState) -> Vec<Component> {
-    let part = |name, status, message: Option<String>| Component { name, status, message };
-    let database = match state.store.ping().await {
-        Err(_) => part("database", "failed", Some("the database does not answer".to_owned())),
-        Ok(()) if state.writer.is_stuck() => {
-            part("database", "failed", Some("the database takes no writes".to_owned()))
+    let part = |name, status, message: Option<String>| Component { name, status, code: None, message, saved_as: None };
+    let database = match (state.store.trouble().await, state.store.damage()) {
+        (Some(Trouble { kind, message, saved_as }), _) => {
+            Component { code: Some(kind), saved_as, ..part("database", "failed", Some(message)) }
         }
-        Ok(()) => part("database", "ok", None),
+        (None, Some(damage)) => {
+            Component { code: Some(TroubleKind::Damaged), ..part("database", "degraded", Some(damage)) }
+        }
+        (None, None) => part("database", "ok", None),
     };
     let exit = match state.exit.closed() {
         Some(label) => part("upstream_exit", "degraded", Some(label.to_owned())),

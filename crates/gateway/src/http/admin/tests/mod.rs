@@ -69,7 +69,7 @@ impl Fixture {
         let path = directory.path();
         let clock = Clock::manual(1_772_366_400_000);
         let settings = SettingsHandle::open(&path.join("config.json"), clock.clone()).unwrap();
-        let store = Store::open(path, None).await.unwrap();
+        let store = Store::open_beside(path).await.unwrap();
         let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());
         let cipher = Cipher::load_or_create(path, None).unwrap();
         let claim_file = path.join("claim.hash");
