@@ -128,6 +128,9 @@ class Admin:
         with urllib.request.urlopen(request, timeout=30) as response:
             self.headers = {"Cookie": response.headers["Set-Cookie"].split(";")[0], "X-Requested-With": "console"}
 
+    def lines(self):
+        return [f"{name}: {value}" for name, value in self.headers.items()]
+
     def ask(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, {**self.headers, "Content-Type": "application/json"})

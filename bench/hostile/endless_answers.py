@@ -39,6 +39,7 @@ async def all_at_once(port, sent, count):
 def run(bench, table):
     for name, command, stream in ATTACKS:
         attack(bench, table, f"{name}, {SENT_MB} MB", request(command, stream, SENT_MB), 1, MOST_PER_ANSWER_MB)
+    packed_quota(bench, table)
     for name, command, stream in (("answers", {"kind": "text"}, True), ("whole answers", {"kind": "text"}, False),
                                   ("lines without an end", {"kind": "line"}, True)):
         sent = request(command, stream, TOGETHER_SENT_MB)
@@ -53,6 +54,20 @@ def attack(bench, table, name, sent, count, most_mb):
     found = f"+{measured.growth / MB:.0f} MB; {ended} of {count} ended, status {answers[0].status}, {code(answers[0])}, {given:.1f} MB given"
     limit = f"≤ +{most_mb} MB, ended within {PATIENCE} s, ≤ {MOST_GIVEN_MB} MB given"
     table.row(name, measured, found, limit, measured.growth <= most_mb * MB and ended == count and given <= MOST_GIVEN_MB)
+    gateway.end()
+
+
+def packed_quota(bench, table):
+    """What the upstream tells of an account, packed."""
+    gateway = Gateway(bench)
+    with Measured(gateway) as measured:
+        # Adding an account asks about it, and so does this.
+        account = gateway.admin.ask("/accounts", {"token": "huge"})
+        path = f"/admin/api/v1/accounts/{account['id']}/actions/check_quota"
+        answer = asyncio.run(wire.exchange(gateway.port, wire.post(path, {}, gateway.admin.lines()), PATIENCE))
+    found = f"+{measured.growth / MB:.0f} MB; status {answer.status} after {answer.seconds:.1f} s"
+    limit = f"≤ +{MOST_PER_ANSWER_MB} MB, ended within {PATIENCE} s"
+    table.row(f"packed quota, {SENT_MB} MB", measured, found, limit, measured.growth <= MOST_PER_ANSWER_MB * MB and answer.is_whole)
     gateway.end()
 
 

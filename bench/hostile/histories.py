@@ -55,7 +55,7 @@ def in_chat(gateway, unit, first, length):
 
 def in_match(gateway, unit, first, length):
     return wire.post("/admin/api/v1/conversations/match", {"key_id": "console", "messages": asked(text(unit, first, length))},
-                     [f"{name}: {value}" for name, value in gateway.admin.headers.items()])
+                     gateway.admin.lines())
 
 
 def as_answer(gateway, unit, first, length):

@@ -2,12 +2,15 @@
 import asyncio, time
 
 from . import wire
-from .measure import MB, Gateway, Measured
+from .measure import CLIENT_TIMEOUT, MB, Gateway, Measured
 
 # How many connections send their beginning at the same time: more would only measure this program.
 AT_ONCE = 32
 # Behind it, a byte every second: whoever waits for silence waits in vain.
 DRIP = 1.0
+
+# What every kind is given: the patience with slow clients, that with a head, and a margin.
+BODY_TIME, HEAD_TIME = CLIENT_TIMEOUT + 20, 45
 
 SIGN_INS = ("/admin/api/v1/session", "/admin/api/v1/claim", "/admin/api/login")
 
@@ -73,25 +76,25 @@ def run(bench, table):
     # Just under the megabyte that the admin API reads at most.
     large = [Sender("sign-in", announced(SIGN_INS[i % 3], MB - 1, MB - 4096)) for i in range(1500)]
     with Measured(gateway) as measured:
-        asyncio.run(attack(gateway.port, large, 30))
-    row(table, measured, "1,500 sign-ins of 1 MB, dripped", large, 30, 60)
+        asyncio.run(attack(gateway.port, large, BODY_TIME))
+    row(table, measured, "1,500 sign-ins of 1 MB, dripped", large, BODY_TIME, 60)
     gateway.restart()
     small = [Sender("sign-in of 4 KB", announced(SIGN_INS[i % 3], 4096, 100)) for i in range(500)]
     chunked = [Sender("sign-in in chunks", in_chunks(SIGN_INS[i % 3], MB // 2) + b"\r\n", b"1\r\n[\r\n") for i in range(500)]
     heads = [Sender("head", b"GET /v1/models HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * (MB // 2)) for _ in range(250)]
     heads += [Sender("head line by line", b"GET /v1/models HTTP/1.1\r\n", b"X-A: a\r\n") for _ in range(250)]
     with Measured(gateway) as measured:
-        asyncio.run(attack(gateway.port, small + chunked + heads, 50))
+        asyncio.run(attack(gateway.port, small + chunked + heads, HEAD_TIME))
     # 250 heads of 64 KB are 16 MB that may be held.
-    row(table, measured, "500 small sign-ins, 500 in chunks, 500 heads, dripped", small + chunked + heads, 50, 60 + 16)
+    row(table, measured, "500 small sign-ins, 500 in chunks, 500 heads, dripped", small + chunked + heads, HEAD_TIME, 60 + 16)
     gateway.restart()
     with_key = ["Authorization: Bearer sk-bench"]
     body = wire.head("POST", "/v1/chat/completions", 20_000_000 - 1, with_key)
     bodies = [Sender("body on /v1", body, period=5) for _ in range(40)]
     bodies += [Sender("the same without a key", wire.head("POST", "/v1/chat/completions", 20_000_000 - 1), period=5) for _ in range(200)]
     with Measured(gateway) as measured:
-        asyncio.run(attack(gateway.port, bodies, 75))
-    row(table, measured, "240 bodies of 20 MB on /v1, a byte in five seconds", bodies, 75, 60)
+        asyncio.run(attack(gateway.port, bodies, BODY_TIME))
+    row(table, measured, "240 bodies of 20 MB on /v1, a byte in five seconds", bodies, BODY_TIME, 60)
     gateway.end()
 
 

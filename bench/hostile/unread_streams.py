@@ -2,14 +2,14 @@
 import asyncio, json, socket, time
 
 from . import wire
-from .measure import MB, Gateway, Measured
+from .measure import CLIENT_TIMEOUT, MB, Gateway, Measured
 
 CLIENTS = 200
 # More than the system keeps of one connection, less than an answer may have.
 ANSWER_MB = 6
 STREAM_TIMEOUT = 8
 # From the beginning: the time of an answer, the patience with a client that takes nothing, and a margin.
-DEADLINE = 75
+DEADLINE = STREAM_TIMEOUT + CLIENT_TIMEOUT + 20
 # Until it is cut each holds what it has heard so far, half of what an answer may have.
 MOST_GROWTH_MB, MOST_LEFT_MB = CLIENTS * 4, 60
 

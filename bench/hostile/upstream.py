@@ -9,12 +9,14 @@
   error            status 429 with so large a body
   pattern          `unit` over and over, `bytes` long, in tokens of 4 KB
 
-With `"gzip": true` the answer is packed: about a thousandth crosses the wire.
+With `"gzip": true` the answer is packed: about a thousandth crosses the wire. An account whose token is `huge` is given packed
+megabytes whatever it asks.
 """
 import asyncio, json, re, sys, uuid, zlib
 
 CHAT = re.compile(r"/rest/app-chat/conversations/(new|[^/]+/responses)$")
 COMMAND = "#!"
+HUGE = {"kind": "object", "mb": 300, "gzip": True}
 
 
 def quoted(text):
@@ -59,6 +61,8 @@ def pieces(command):
         return opening(answer) + begun[0] + begun[1], b"lorem ipsum " * 87381, size // 2**20, b""
     if kind == "error":
         return b'{"error":{"code":8,"message":"', b"too many " * 116508, size // 2**20, b'","details":[]}}'
+    if kind == "object":
+        return b'{"remainingQueries":1,"totalQueries":"', b"1" * 2**20, size // 2**20, b'"}'
     if kind == "pattern":
         text = command.get("first", "") + command["unit"] * (command["bytes"] // len(command["unit"].encode()))
         said = b"".join(token(text[at:at + 4096], answer) for at in range(0, len(text), 4096))
@@ -112,7 +116,9 @@ async def serve(reader, writer):
         while True:
             path, headers, body = await read_request(reader)
             if CHAT.search(path):
-                await chat(writer, json.loads(body).get("message", ""))
+                await say(writer, command_of(json.loads(body).get("message", "")))
+            elif "sso=huge" in headers.get("cookie", ""):
+                await say(writer, HUGE)
             else:
                 answer = json.dumps(unary(path, headers)).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
@@ -133,10 +139,13 @@ def unary(path, headers):
     return {}
 
 
-async def chat(writer, message):
-    command = {}
-    if COMMAND in message:
-        command, _ = json.JSONDecoder().raw_decode(message[message.rindex(COMMAND) + len(COMMAND):])
+def command_of(message):
+    if COMMAND not in message:
+        return {}
+    return json.JSONDecoder().raw_decode(message[message.rindex(COMMAND) + len(COMMAND):])[0]
+
+
+async def say(writer, command):
     form, packing = (Packed(), b"Content-Encoding: gzip\r\n") if command.get("gzip") else (Plain(), b"")
     status = b"429 Too Many Requests" if command.get("kind") == "error" else b"200 OK"
     writer.write(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n" % (status, packing))
