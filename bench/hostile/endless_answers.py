@@ -9,10 +9,11 @@ SENT_MB = 300
 # max_answer_mb unless it is set.
 MAX_ANSWER_MB = 8
 # The text, what is written of it, what has been read of the next piece, and what the allocator keeps of each.
-MOST_PER_ANSWER_MB = 6 * MAX_ANSWER_MB
+MOST_PER_ANSWER_MB = 8 * MAX_ANSWER_MB
 PATIENCE = 15
 TOGETHER, TOGETHER_SENT_MB = 16, 48
-MOST_TOGETHER_MB = TOGETHER * 3 * MAX_ANSWER_MB
+# max_answers_mb, which is 256 unless it is set, and as much for what is copied and what the allocator keeps.
+MOST_TOGETHER_MB = 2 * 256
 # What a client may be given of each: a long answer, and the form it is written in.
 MOST_GIVEN_MB = 2 * MAX_ANSWER_MB
 

@@ -25,7 +25,7 @@ class Gateway:
         self.bench = bench
         if upstream == "taken over":
             self.upstream_port = free_port()
-            self.upstream = bench.start(sys.executable, f"{HERE}/upstream.py", str(self.upstream_port))
+            self.upstream = bench.start(sys.executable, f"{HERE}/upstream.py", str(self.upstream_port), start_new_session=True)
             wait_port(self.upstream_port, self.upstream)
         else:
             self.upstream, self.upstream_port = bench.simulator("--reply", "tokens", "--tokens", "10", "--interval-ms", "0")
@@ -46,7 +46,7 @@ class Gateway:
 
     def end(self):
         self.bench.kill(self.process)
-        self.bench.kill(self.upstream)
+        self.bench.stop(self.upstream)
 
 
 class Measured:

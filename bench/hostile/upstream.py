@@ -12,7 +12,7 @@
 With `"gzip": true` the answer is packed: about a thousandth crosses the wire. An account whose token is `huge` is given packed
 megabytes whatever it asks.
 """
-import asyncio, json, re, sys, uuid, zlib
+import json, os, re, signal, socketserver, sys, uuid, zlib
 
 CHAT = re.compile(r"/rest/app-chat/conversations/(new|[^/]+/responses)$")
 COMMAND = "#!"
@@ -103,30 +103,61 @@ class Plain:
     again = end = begin
 
 
-async def read_request(reader):
-    head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return first.split(" ")[1], headers, body
+class Connection(socketserver.StreamRequestHandler):
+    """A process of its own, so that one who floods does not keep the others from being answered."""
+
+    disable_nagle_algorithm = True
+
+    def handle(self):
+        try:
+            while line := self.rfile.readline():
+                headers = {}
+                while (header := self.rfile.readline()) not in (b"\r\n", b""):
+                    name, _, value = header.decode("latin-1").partition(":")
+                    headers[name.strip().lower()] = value.strip()
+                body = self.rfile.read(int(headers.get("content-length", 0)))
+                if self.answer(line.decode("latin-1").split(" ")[1], headers, body):
+                    return
+        except ConnectionError:
+            pass
+
+    def answer(self, path, headers, body):
+        """Whether that was the last answer on this connection."""
+        if CHAT.search(path):
+            command = command_of(json.loads(body).get("message", ""))
+        elif "sso=huge" in headers.get("cookie", ""):
+            command = HUGE
+        else:
+            told = json.dumps(unary(path, headers)).encode()
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
+            return False
+        if command:
+            # What is measured is the gateway: whoever floods stands behind it and behind honest clients.
+            os.nice(10)
+        self.say(command)
+        return bool(command)
+
+    def say(self, command):
+        form, marks = (Packed(), b"Content-Encoding: gzip\r\n") if command.get("gzip") else (Plain(), b"")
+        marks += b"Connection: close\r\n" if command else b""
+        status = b"429 Too Many Requests" if command.get("kind") == "error" else b"200 OK"
+        self.request.sendall(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n" % (status, marks))
+        begin, again, times, end = pieces(command)
+        self.send(form.begin(begin))
+        for _ in range(times):
+            self.send(form.again(again))
+        if end or command.get("gzip"):
+            self.send(form.end(end))
+        self.request.sendall(b"0\r\n\r\n")
+
+    def send(self, data):
+        self.request.sendall(b"%x\r\n%s\r\n" % (len(data), data))
 
 
-async def serve(reader, writer):
-    try:
-        while True:
-            path, headers, body = await read_request(reader)
-            if CHAT.search(path):
-                await say(writer, command_of(json.loads(body).get("message", "")))
-            elif "sso=huge" in headers.get("cookie", ""):
-                await say(writer, HUGE)
-            else:
-                answer = json.dumps(unary(path, headers)).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass
-    finally:
-        writer.close()
+class Upstream(socketserver.ForkingMixIn, socketserver.TCPServer):
+    allow_reuse_address = True
+    request_queue_size = 1024
+    max_children = 1000
 
 
 def unary(path, headers):
@@ -145,29 +176,12 @@ def command_of(message):
     return json.JSONDecoder().raw_decode(message[message.rindex(COMMAND) + len(COMMAND):])[0]
 
 
-async def say(writer, command):
-    form, packing = (Packed(), b"Content-Encoding: gzip\r\n") if command.get("gzip") else (Plain(), b"")
-    status = b"429 Too Many Requests" if command.get("kind") == "error" else b"200 OK"
-    writer.write(b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n%sTransfer-Encoding: chunked\r\n\r\n" % (status, packing))
-
-    async def send(data):
-        writer.write(b"%x\r\n%s\r\n" % (len(data), data))
-        await writer.drain()
-        # Others have their turn, too.
-        await asyncio.sleep(0)
-    begin, again, times, end = pieces(command)
-    await send(form.begin(begin))
-    for _ in range(times):
-        await send(form.again(again))
-    if end or command.get("gzip"):
-        await send(form.end(end))
-    writer.write(b"0\r\n\r\n")
-
-
-async def main(port):
-    server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+def main(port):
+    with Upstream(("127.0.0.1", port), Connection) as server:
+        # All that were started here end together.
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+        server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    main(int(sys.argv[1]))
