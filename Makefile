@@ -55,8 +55,17 @@ static: console ## A static binary for this machine's kind; needs musl-gcc and t
 bench-admin: ## Request log and statistics over 1,000,000 requests.
 	bench/admin
 
-bench: ## Gateway against nginx and the simulator itself, as ratios of one run.
-	bench/run
+bench: ## Gateway against nginx and the simulator itself, as ratios of one run; `make bench -- --only hostile` attacks it.
+	bench/run $(BENCH_ARGS)
+
+# What follows `make bench --` goes to the program and is nothing to be made.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+BENCH_ARGS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+ifneq (,$(BENCH_ARGS))
+.PHONY: $(BENCH_ARGS)
+$(BENCH_ARGS): ; @:
+endif
+endif
 
 size: ## Lines of code by room.
 	@find crates -name '*.rs' -not -path '*/target/*' | xargs wc -l | sort -n | tail -60
