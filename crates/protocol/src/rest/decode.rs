@@ -9,6 +9,7 @@ use super::payload;
 use crate::drift::unknown;
 use crate::event::{Channel, GrokEvent, Severity, ToolCall};
 use crate::failure::is_known_name;
+use crate::halves::{Mending, mended};
 use crate::payload::{cards, layout, tool_usage_card};
 
 /// Decodes one REST frame, whichever envelope it came in; every member of a chunk is reported. Never fails: what is not known is
@@ -18,7 +19,17 @@ use crate::payload::{cards, layout, tool_usage_card};
 pub fn decode(frame: &str, mut event: impl FnMut(GrokEvent<'_>)) {
     match serde_json::from_str::<Frame<'_>>(frame) {
         Ok(read) => report(read, frame, &mut event),
-        Err(_) => event(unknown("", Cow::Borrowed("malformed"), frame)),
+        Err(_) => decode_mended(frame, &mut event),
+    }
+}
+
+/// A frame that cannot be read as it is.
+fn decode_mended(frame: &str, event: &mut impl FnMut(GrokEvent<'_>)) {
+    let mended = mended(frame);
+    let read = mended.as_deref().map(|mended| Frame::of_mended(Mending { original: frame, mended }));
+    match (read, &mended) {
+        (Some(Ok(read)), Some(mended)) => report(read, mended, event),
+        _ => event(unknown("", Cow::Borrowed("malformed"), frame)),
     }
 }
 
@@ -143,7 +154,7 @@ fn report_text(frame: &mut Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
         _ if frame.is_thinking => Channel::Thinking,
         _ => Channel::Final,
     };
-    event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take() });
+    event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take(), halves: frame.halves });
 }
 
 fn failure_event<'a>(payload: Payload, value: &RawValue) -> GrokEvent<'a> {

@@ -13,6 +13,7 @@ use crate::drift::unknown;
 use crate::event::GrokEvent;
 use crate::failure::{Failure, FailureKind, classify_named, classify_stream_error, is_known_name};
 use crate::frame::FrameSplitter;
+use crate::halves::{Mending, mended};
 use crate::turn::TurnRequest;
 
 /// Random values from outside: this crate knows no randomness.
@@ -187,7 +188,13 @@ impl Session {
         let mut broken = 0;
         let mut read = |object: &str| match serde_json::from_str::<Frame<'_>>(object) {
             Ok(frame) => self.frame(frame, object, to_send, event),
-            Err(_) => broken += 1,
+            Err(_) => {
+                let mended = mended(object);
+                match mended.as_deref().map(|mended| Frame::of_mended(Mending { original: object, mended })) {
+                    Some(Ok(frame)) => self.frame(frame, mended.as_deref().unwrap_or(object), to_send, event),
+                    _ => broken += 1,
+                }
+            }
         };
         // Nothing in it is longer than it is.
         if splitter.push(rest.as_bytes(), &mut read).is_ok() {
