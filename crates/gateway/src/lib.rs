@@ -26,6 +26,7 @@ mod jobs;
 mod images;
 mod keys;
 mod limits;
+mod reading;
 mod secrets;
 mod settings;
 mod store;

@@ -228,6 +228,10 @@ pub struct History {
     pub pairs: Vec<Pair>,
     /// What is asked now. `None`: the list ends with an answer that is to be continued.
     pub last: Option<UserSide>,
+    /// See [`History::system_hash`].
+    system_hash: Option<Hash>,
+    /// See [`History::base_of`]: of one pair, of two, and so on.
+    bases: Vec<Hash>,
 }
 
 impl History {
@@ -244,7 +248,7 @@ impl History {
     /// Hash of the system text.
     #[must_use]
     pub fn system_hash(&self) -> Option<Hash> {
-        self.system.as_deref().map(|text| Hash::of(&[b"system", normalise(text).as_bytes()]))
+        self.system_hash
     }
 
     /// The chain of the first `pairs` user sides (see [`chain`]), from the owner's root.
@@ -269,16 +273,12 @@ impl History {
     /// history, so that the same history is known again.
     #[must_use]
     pub fn base_of(&self, pairs: usize) -> Option<Hash> {
-        self.pairs[..pairs].iter().fold(None, |hash, pair| Some(base(hash, pair)))
+        pairs.checked_sub(1).map(|last| self.bases[last])
     }
 
     /// [`History::base_of`] no pair, the first pair, and so on, to all.
     pub fn bases(&self) -> impl Iterator<Item = Option<Hash>> {
-        let behind = self.pairs.iter().scan(None, |hash, pair| {
-            *hash = Some(base(*hash, pair));
-            Some(*hash)
-        });
-        std::iter::once(None).chain(behind)
+        std::iter::once(None).chain(self.bases.iter().copied().map(Some))
     }
 
     /// The whole history as one labelled message, for an upstream conversation that starts anew. `attached`: how many of each
@@ -411,7 +411,12 @@ impl Reader {
         }
         let system = self.system.iter().filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>();
         let system = (!system.is_empty()).then(|| system.join("\n\n"));
-        History { system, pairs: self.pairs, last: asked }
+        let system_hash = system.as_deref().map(|text| Hash::of(&[b"system", normalise(text).as_bytes()]));
+        let bases = self.pairs.iter().scan(None, |earlier, pair| {
+            *earlier = Some(base(*earlier, pair));
+            *earlier
+        });
+        History { system, system_hash, bases: bases.collect(), pairs: self.pairs, last: asked }
     }
 }
 

@@ -17,6 +17,8 @@ pub mod frame;
 pub mod halves;
 pub mod headers;
 pub mod history;
+#[cfg(test)]
+mod law;
 mod lenient;
 pub mod markup;
 pub mod model;

@@ -1,5 +1,7 @@
 //! What one setting may hold, and the check that follows from it.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -240,13 +242,17 @@ impl Field {
     fn check_aliases(&self, entries: &[Value]) -> Result<(), FieldError> {
         let aliases: Vec<ModelAlias> =
             entries.iter().filter_map(|entry| entry.as_str().and_then(|text| text.parse().ok())).collect();
+        let mut first_of: HashMap<String, usize> = HashMap::new();
+        for (index, alias) in aliases.iter().enumerate() {
+            first_of.entry(alias.name.to_ascii_lowercase()).or_insert(index);
+        }
         for (index, alias) in aliases.iter().enumerate() {
             let path = format!("{}/{index}", self.path());
-            if aliases[..index].iter().any(|other| other.name.eq_ignore_ascii_case(&alias.name)) {
+            if first_of.get(&alias.name.to_ascii_lowercase()).is_some_and(|first| *first < index) {
                 let message = "must not give a name twice; upper and lower case are the same";
                 return Err(FieldError::new(path, "duplicate", json!({}), message));
             }
-            if aliases.iter().any(|other| other.name.eq_ignore_ascii_case(&alias.model)) {
+            if first_of.contains_key(&alias.model.to_ascii_lowercase()) {
                 let message = "must stand for a model, not for another of these names";
                 return Err(FieldError::new(path, "alias_of_alias", json!({}), message));
             }

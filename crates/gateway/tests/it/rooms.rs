@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 24] = [
+const LAYERS: [(&str, u8); 25] = [
     ("main", 11),
     ("lib", 11),
     ("demo", 10),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, u8); 24] = [
     ("secrets", 0),
     ("clock", 0),
     ("limits", 0),
+    ("reading", 0),
     ("events", 1),
 ];
 

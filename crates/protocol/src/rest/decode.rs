@@ -18,18 +18,21 @@ use crate::payload::{cards, layout, tool_usage_card};
 /// Ids come first and failures last, so that whoever reads in order knows what a text belongs to and has it before the end.
 pub fn decode(frame: &str, mut event: impl FnMut(GrokEvent<'_>)) {
     match serde_json::from_str::<Frame<'_>>(frame) {
-        Ok(read) => report(read, frame, &mut event),
-        Err(_) => decode_mended(frame, &mut event),
+        Ok(read) if read.payloads.is_empty() => report(read, frame, &mut event),
+        read => decode_mended(read.ok(), frame, &mut event),
     }
 }
 
-/// A frame that cannot be read as it is.
-fn decode_mended(frame: &str, event: &mut impl FnMut(GrokEvent<'_>)) {
-    let mended = mended(frame);
-    let read = mended.as_deref().map(|mended| Frame::of_mended(Mending { original: frame, mended }));
-    match (read, &mended) {
-        (Some(Ok(read)), Some(mended)) => report(read, mended, event),
-        _ => event(unknown("", Cow::Borrowed("malformed"), frame)),
+/// A frame that cannot be read as it is, or holds what may be unreadable: payloads have not been looked into.
+fn decode_mended(read: Option<Frame<'_>>, frame: &str, event: &mut impl FnMut(GrokEvent<'_>)) {
+    if let Some(mended) = mended(frame)
+        && let Ok(read) = Frame::of_mended(Mending { original: frame, mended: &mended })
+    {
+        return report(read, &mended, event);
+    }
+    match read {
+        Some(read) => report(read, frame, event),
+        None => event(unknown("", Cow::Borrowed("malformed"), frame)),
     }
 }
 

@@ -23,12 +23,12 @@ pub(super) fn read(value: &Value) -> Listed {
     listed
 }
 
-/// `pool` is the name of the list that the value stands in: other gateways keep one per tier.
+/// `pool` is the tier that the name of the list stands for in which the value stands: other gateways keep one list per tier.
 fn walk(value: &Value, pool: Option<&str>, depth: usize, listed: &mut Listed) {
     match value {
         _ if depth > DEEPEST => {}
         Value::Array(items) => items.iter().for_each(|item| match item {
-            Value::String(text) => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Value::String(text) => take(text, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             // In a list of accounts each entry is told of.
             Value::Null | Value::Bool(_) | Value::Number(_) if depth == 0 => {
                 listed.entries += 1;
@@ -45,7 +45,7 @@ fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed
     let own_token = TOKEN_NAMES.iter().find_map(|name| members.get(*name)?.as_str());
     if let Some(text) = own_token {
         return match cookie_name(members) {
-            Some("sso") => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Some("sso") => take(text, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             // Another cookie of the browser: nothing that the upstream is to be shown as a login.
             Some(_) => {}
             None => take(text, particulars(members, pool), listed),
@@ -56,8 +56,8 @@ fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed
         match member {
             // `{"<token>": {…}}`, as the Python Grok2API and others store it. Tests and odd tokens have no dots, but such members.
             Value::Object(entry) if is_token || is_entry(entry) => take(name, particulars(entry, pool), listed),
-            Value::Array(_) | Value::Object(_) => walk(member, Some(name), depth + 1, listed),
-            _ if is_token => take(name, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Value::Array(_) | Value::Object(_) => walk(member, tier(name).as_deref(), depth + 1, listed),
+            _ if is_token => take(name, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             _ => {}
         }
     }
@@ -99,7 +99,7 @@ fn particulars(members: &Map<String, Value>, pool: Option<&str>) -> Found {
     Found {
         label: text(&LABEL_NAMES).and_then(label),
         tags,
-        tier: text(&TIER_NAMES).and_then(tier).or_else(|| pool.and_then(tier)),
+        tier: text(&TIER_NAMES).and_then(tier).or_else(|| pool.map(str::to_owned)),
         enabled,
         ..Found::default()
     }
