@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import ts from "typescript";
 
 const source = readFileSync(new URL("../src/pages/playground/pieces.ts", import.meta.url), "utf8");
-const { outputText } = ts.transpileModule(source, { compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 } });
+const { outputText } = ts.transpileModule(source, {
+	compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+});
 const { pieces } = await import(`data:text/javascript;base64,${Buffer.from(outputText).toString("base64")}`);
 
 // What counts as what, written as one expression: right, and slow for texts that begin much and end nothing.
@@ -26,7 +28,28 @@ const written = (piece) => {
 	}
 };
 
-const TELLING = ["![", "[", "[a](b)", "](", "]", "(", ")", "`", "*", "**", "\n", " ", "a", "é", "!", "![a](b)", "**b**", "*c*", "`d`", "https://h.example/"];
+const TELLING = [
+	"![",
+	"[",
+	"[a](b)",
+	"](",
+	"]",
+	"(",
+	")",
+	"`",
+	"*",
+	"**",
+	"\n",
+	" ",
+	"a",
+	"é",
+	"!",
+	"![a](b)",
+	"**b**",
+	"*c*",
+	"`d`",
+	"https://h.example/",
+];
 let seed = 7;
 const random = (below) => {
 	seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -52,5 +75,6 @@ const most = (short) => {
 	return dearest;
 };
 let dearest = 0;
-for (const one of TELLING) for (const other of ["", "[a(", "x", "*", "`", "![", "\n"]) dearest = Math.max(dearest, most(one + other));
+for (const one of TELLING)
+	for (const other of ["", "[a(", "x", "*", "`", "![", "\n"]) dearest = Math.max(dearest, most(one + other));
 console.log(`Markdown: read in one pass, at most ${dearest.toFixed(1)} characters looked at for each`);

@@ -18,6 +18,9 @@ mod clock;
 mod conversations;
 mod demo;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod import;
 mod imports;

@@ -23,7 +23,7 @@ use crate::translate::{ImageLinks, RenderOptions, Translator};
 use crate::turn::TurnRequest;
 
 /// Lengths at which a reader is measured.
-const LENGTHS: [usize; 2] = [64 * 1024, 512 * 1024];
+const LENGTHS: [usize; 2] = [64 * 1024, 256 * 1024];
 
 /// The longest, for one telling text per reader.
 const LONGEST: usize = 8 * 1024 * 1024;

@@ -81,5 +81,17 @@ fn tier(text: &str) -> Option<String> {
     known.or_else(|| (text.contains("normal") || text.contains("free")).then_some("basic")).map(str::to_owned)
 }
 
+/// Whatever is found is a token, is read again as the same, and stands somewhere in the text.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let listed = parse(text);
+    for found in &listed.found {
+        assert_eq!(token(&found.token).as_deref(), Ok(found.token.as_str()), "{found:?}");
+        assert!(found.place >= 1 && found.place <= text.lines().count().max(listed.entries), "{found:?}");
+        assert!(found.label.as_ref().is_none_or(|label| label.chars().count() <= LABEL), "{found:?}");
+    }
+    assert!(listed.unreadable.iter().all(|unreadable| unreadable.place >= 1));
+}
+
 #[cfg(test)]
 mod tests;

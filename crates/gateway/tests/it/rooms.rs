@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 25] = [
+const LAYERS: [(&str, u8); 26] = [
     ("main", 11),
     ("lib", 11),
+    ("fuzzing", 10),
     ("demo", 10),
     ("import", 10),
     ("app", 9),

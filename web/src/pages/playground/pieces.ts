@@ -28,7 +28,14 @@ export function pieces(text: string, count: Count = () => {}): Piece[] {
 		space.lastIndex = from;
 		return space.exec(text)?.index ?? -1;
 	};
-	const [labelEnd, targetEnd, codeEnd, strongEnd, emphasisEnd, lineEnd] = [mark("]"), mark(")"), mark("`"), mark("*"), mark("*"), mark("\n")];
+	const [labelEnd, targetEnd, codeEnd, strongEnd, emphasisEnd, lineEnd] = [
+		mark("]"),
+		mark(")"),
+		mark("`"),
+		mark("*"),
+		mark("*"),
+		mark("\n"),
+	];
 	const blank = next(spaces, text.length, count);
 
 	/** `[label](address)` whose label begins at `start`; where it ends. */
