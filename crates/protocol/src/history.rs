@@ -245,6 +245,15 @@ impl History {
         reader.finish()
     }
 
+    /// How long the words are that went before.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.pairs
+            .iter()
+            .map(|pair| pair.user.as_ref().map_or(0, |user| user.text.len()) + pair.answer.text.len())
+            .sum()
+    }
+
     /// Hash of the system text.
     #[must_use]
     pub fn system_hash(&self) -> Option<Hash> {

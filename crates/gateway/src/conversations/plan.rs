@@ -7,6 +7,7 @@ use protocol::openai::ImageSource;
 use uuid::Uuid;
 
 use super::Conversation;
+use crate::reading;
 use crate::store::TurnCommit;
 use crate::store::conversations::{ConversationRow, MoveRow, Place, TurnNote, TurnRow};
 use crate::store::requests::RequestRow;
@@ -23,7 +24,7 @@ pub(crate) struct Plan {
     pub(crate) turn_id: String,
     pub(crate) parent: Option<Arc<TurnRow>>,
     pub(crate) recognised: Recognised,
-    pub(crate) history: History,
+    pub(crate) history: Arc<History>,
     key_id: String,
     conversation: Option<Arc<Conversation>>,
     client_chat: Option<String>,
@@ -93,7 +94,7 @@ impl Plan {
             turn_id: Uuid::now_v7().simple().to_string(),
             parent,
             recognised,
-            history,
+            history: Arc::new(history),
             key_id: key_id.to_owned(),
             conversation,
             client_chat,
@@ -134,11 +135,13 @@ impl Plan {
 
     /// The words that go upstream when a conversation begins there: system text, what went before, what is asked. `attached`:
     /// how many images of each earlier question go along.
-    pub(crate) fn opening_message(&self, attached: &[usize]) -> String {
+    pub(crate) async fn opening_message(&self, attached: &[usize]) -> String {
         let message = if self.history.pairs.is_empty() {
             self.asked().to_owned()
         } else {
-            self.history.replay(attached) + self.asked()
+            let (history, attached) = (Arc::clone(&self.history), attached.to_vec());
+            let replay = reading::read(history.bytes(), move || history.replay(&attached));
+            replay.await + self.asked()
         };
         self.with_system(message, true)
     }

@@ -3,6 +3,8 @@
 mod json;
 mod lines;
 
+use protocol::steps;
+
 /// One account of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -50,6 +52,7 @@ pub(crate) fn parse(text: &str) -> Listed {
 
 /// The token in a text, if it is one.
 fn token(text: &str) -> Result<String, &'static str> {
+    steps::add(text.len());
     match protocol::headers::parse_credential(text) {
         Ok(token) if token.len() >= SHORTEST_TOKEN => Ok(token),
         Err(protocol::headers::CredentialError::NoSsoCookie) => Err("no_sso_cookie"),
@@ -59,6 +62,7 @@ fn token(text: &str) -> Result<String, &'static str> {
 
 /// Whether a text has the form of the upstream's tokens: three parts of letters that dots separate, the first a JSON object.
 fn is_web_token(text: &str) -> bool {
+    steps::add(text.len());
     let parts: Vec<&str> = text.split('.').collect();
     text.starts_with("eyJ")
         && parts.len() == 3
@@ -75,6 +79,7 @@ fn label(text: &str) -> Option<String> {
 
 /// The tier that a pool's or a plan's name stands for.
 fn tier(text: &str) -> Option<String> {
+    steps::add(text.len());
     let text = text.to_ascii_lowercase();
     let known = ["heavy", "super", "basic"].into_iter().find(|tier| text.contains(tier));
     // A gateway calls accounts without a plan normal, another free.

@@ -328,6 +328,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn as_many_aliases_as_a_body_holds_are_checked() {
+        let field = Field::named("model_aliases").expect("there is such a setting");
+        let many: Vec<Value> = (0..60_000).map(|number| json!(format!("name-{number}=grok-3"))).collect();
+        let with = |last: &str| many.iter().cloned().chain([json!(last)]).collect::<Value>();
+        assert_eq!(field.check(&with("other=grok-3")), Ok(()));
+        for (last, code) in [("NAME-7=grok-3", "duplicate"), ("other=Name-7", "alias_of_alias")] {
+            let error = field.check(&with(last)).unwrap_err();
+            assert_eq!((error.code, error.path.as_str()), (code, "/model_aliases/60000"));
+        }
+    }
+
+    #[test]
     fn numbers_are_taken_inside_their_range_only() {
         for field in FIELDS {
             let Kind::Number { min, max, .. } = field.kind else { continue };

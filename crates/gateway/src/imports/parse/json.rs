@@ -1,6 +1,7 @@
 //! JSON of this and other gateways. Their forms differ and change, so a value is read by what it is: a list of tokens; an object with
 //! a member that is named like a token; or an object whose members are named by tokens.
 
+use protocol::steps;
 use serde_json::{Map, Value};
 
 use super::{Found, Listed, Unreadable, is_web_token, label, tier, token};
@@ -77,6 +78,7 @@ fn is_entry(members: &Map<String, Value>) -> bool {
 }
 
 fn take(text: &str, found: Found, listed: &mut Listed) {
+    steps::add(text.len() + 1);
     listed.entries += 1;
     let place = listed.entries;
     match token(text) {
