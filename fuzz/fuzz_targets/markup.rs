@@ -8,7 +8,7 @@ use protocol::markup::{MarkupEvent, MarkupScanner};
 fuzz_target!(|text: &str| {
     let mut buffer = [0; 4];
     let characters: Vec<String> = text.chars().map(|character| character.encode_utf8(&mut buffer).to_owned()).collect();
-    assert_eq!(scan(characters.iter().map(String::as_str)), scan([text]));
+    protocol_fuzz::hold(text.len(), 60, || assert_eq!(scan(characters.iter().map(String::as_str)), scan([text])));
 });
 
 /// What was found, with neighbouring texts joined.

@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
         let head = || opening.lines();
         let single = answer(head().chain(lines.iter().copied()), None);
         let whole = format!("{opening}{text}");
-        let grouped = answer([whole.as_str()], None);
+        let grouped = protocol_fuzz::hold(whole.len(), 400, || answer([whole.as_str()], None));
         // An object that spans lines is whole only in the group.
         if !single.is_damaged && !grouped.is_damaged {
             assert_eq!(grouped, single);

@@ -19,6 +19,9 @@ mod clock;
 mod conversations;
 mod demo;
 mod events;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod import;
 mod imports;
@@ -27,6 +30,7 @@ mod jobs;
 mod images;
 mod keys;
 mod limits;
+mod reading;
 mod secrets;
 mod settings;
 mod store;

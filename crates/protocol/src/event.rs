@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::drift::Specimen;
 use crate::failure::Failure;
+use crate::halves::Halves;
 
 /// One thing the upstream said.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub enum GrokEvent<'a> {
         step: Option<i64>,
         /// The agent that wrote it, when there are several.
         rollout: Option<Cow<'a, str>>,
+        /// What the piece has of characters that were cut in two.
+        halves: Halves,
     },
     /// The model uses a tool of the upstream's.
     ToolCall(ToolCall),

@@ -7,6 +7,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::halves::read_value;
+use crate::{scan, steps};
+
 /// Longest message kept from an upstream failure.
 const MESSAGE_LIMIT_BYTES: usize = 2048;
 
@@ -121,9 +124,10 @@ impl Rejection {
 
 /// Judges an HTTP answer that is not a stream: any status other than 200, or a 200 whose body is a web page.
 pub fn classify_http(status: u16, content_type: Option<&str>, body: &[u8]) -> Failure {
+    steps::add(body.len());
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
-    if text.starts_with('<') || content_type.is_some_and(|value| value.to_ascii_lowercase().contains("html")) {
+    if text.starts_with('<') || content_type.is_some_and(|value| scan::contains(&value.to_ascii_lowercase(), "html")) {
         return classify_page(status, text);
     }
     let StatusBody { code, message, is_json } = StatusBody::read(text);
@@ -271,21 +275,21 @@ fn classify_page(status: u16, page: &str) -> Failure {
 
 fn page_title<'a>(page: &'a str, lower_case: &str) -> Option<&'a str> {
     // ASCII lower-casing keeps byte offsets.
-    let start = lower_case.find("<title>")? + "<title>".len();
-    let length = lower_case.get(start..)?.find("</title>")?;
+    let start = scan::find(lower_case, "<title>")? + "<title>".len();
+    let length = scan::find(lower_case.get(start..)?, "</title>")?;
     Some(page.get(start..start + length)?.trim()).filter(|title| !title.is_empty())
 }
 
 fn is_challenge(words: &str) -> bool {
     ["just a moment", "challenge-platform", "__cf_chl", "cf-chl-", "_cf_chl_opt", "attention required"]
         .iter()
-        .any(|mark| words.contains(mark))
+        .any(|mark| scan::contains(words, mark))
 }
 
 /// What the words alone say. `words` is lower case. The order matters: the machine keys come first, and "not available in your
 /// region" must not be read as a missing model.
 fn judge_words(words: &str, code: Option<&str>) -> Option<FailureKind> {
-    let has = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+    let has = |marks: &[&str]| marks.iter().any(|mark| scan::contains(words, mark));
     if has(&["blocked-user", "user is blocked", "account suspended", "email-domain-rejected"]) {
         return Some(FailureKind::UserBlocked);
     }
@@ -310,7 +314,7 @@ fn judge_words(words: &str, code: Option<&str>) -> Option<FailureKind> {
         return Some(rejected(Rejection::Moderated));
     }
     if has(&["model is not found", "model not found", "unknown mode"])
-        || (words.contains("not available") && has(&["model", "mode"]))
+        || (scan::contains(words, "not available") && has(&["model", "mode"]))
     {
         return Some(FailureKind::ModelUnavailable);
     }
@@ -327,13 +331,12 @@ fn judge_words(words: &str, code: Option<&str>) -> Option<FailureKind> {
 }
 
 fn says_none_left(words: &str) -> bool {
-    if ["no quota", "quota exceeded", "usage limit", "usage_limit"].iter().any(|mark| words.contains(mark)) {
+    if ["no quota", "quota exceeded", "usage limit", "usage_limit"].iter().any(|mark| scan::contains(words, mark)) {
         return true;
     }
     // "0 remaining", but not "10 remaining".
-    words
-        .match_indices("0 remaining")
-        .any(|(index, _)| !words[..index].ends_with(|before: char| before.is_ascii_digit()))
+    let is_number = |index: usize| !words[..index].ends_with(|before: char| before.is_ascii_digit());
+    scan::find_where(words, "0 remaining", is_number).is_some()
 }
 
 fn judge_code(code: Option<&str>) -> Option<FailureKind> {
@@ -370,7 +373,7 @@ struct StatusBody {
 
 impl StatusBody {
     fn read(text: &str) -> Self {
-        let Ok(body) = serde_json::from_str::<Value>(text) else {
+        let Some(body) = read_value(text) else {
             return Self { code: None, message: text.to_owned(), is_json: false };
         };
         let status = match body.get("error") {
@@ -396,6 +399,7 @@ pub(crate) fn code_text(code: Option<&Value>) -> Option<String> {
 
 /// Bounds a text of the upstream and takes out whatever looks like a credential, so that it may be logged and shown.
 fn presentable(message: &str) -> String {
+    steps::add(message.len().min(MESSAGE_LIMIT_BYTES));
     let mut end = message.len().min(MESSAGE_LIMIT_BYTES);
     while !message.is_char_boundary(end) {
         end -= 1;
@@ -415,8 +419,8 @@ fn without_credential(word: &str) -> Cow<'_, str> {
     const HIDDEN: &str = "[removed]";
     let secret_start = ["sso=", "sso-rw=", "cf_clearance=", "__cf_bm="]
         .iter()
-        .filter_map(|name| word.find(name).map(|index| index + name.len()))
-        .chain(word.find("eyJ"))
+        .filter_map(|name| scan::find(word, name).map(|index| index + name.len()))
+        .chain(scan::find(word, "eyJ"))
         .min();
     let Some(start) = secret_start else { return Cow::Borrowed(word) };
     let tail_start =

@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use crate::{scan, steps};
+
 /// Cuts a byte stream into JSON objects, whatever the network's piece boundaries are.
 #[derive(Debug)]
 pub struct FrameSplitter {
@@ -154,7 +156,7 @@ impl FrameSplitter {
     }
 
     fn skip_line<'a>(&mut self, rest: &'a [u8]) -> &'a [u8] {
-        match memchr::memchr(b'\n', rest) {
+        match scan::find_byte(rest, b'\n') {
             Some(newline) => {
                 self.place = Place::Between;
                 &rest[newline + 1..]
@@ -171,6 +173,7 @@ impl FrameSplitter {
         frame: &mut impl FnMut(&str),
     ) -> Result<&'a [u8], FrameTooLong> {
         let (taken, stop) = nesting.scan(rest);
+        steps::add(taken);
         let is_too_long = self.carry.len() + taken > self.limit_bytes;
         match stop {
             Stop::Newline => {
@@ -201,6 +204,7 @@ impl FrameSplitter {
             std::str::from_utf8(last_piece)
         } else {
             self.carry.extend_from_slice(last_piece);
+            steps::add(self.carry.len());
             std::str::from_utf8(&self.carry)
         };
         match object {
@@ -236,7 +240,10 @@ impl Nesting {
                 match byte {
                     b'"' => self.in_string = false,
                     b'\\' => self.escaped = true,
-                    _ => index += memchr::memchr3(b'"', b'\\', b'\n', &bytes[index..]).unwrap_or(bytes.len() - index),
+                    _ => {
+                        index +=
+                            scan::find_byte_of(&bytes[index..], [b'"', b'\\', b'\n']).unwrap_or(bytes.len() - index)
+                    }
                 }
             } else {
                 match byte {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::scan;
+
 /// The origin that every request names, whatever host it really goes to.
 pub const ORIGIN: &str = "https://grok.com";
 
@@ -91,7 +93,7 @@ fn cookie_line(sso: &str, clearance_cookies: &str, user_id: Option<&str>) -> Str
         if !cookie.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             continue;
         }
-        match cookie.split_once('=').map(|(name, _)| name.trim()) {
+        match scan::split_once(cookie, "=").map(|(name, _)| name.trim()) {
             Some("" | "sso" | "sso-rw") => continue,
             Some("x-userid") if user_id.is_some() => continue,
             Some(_) => line.push_str("; "),
@@ -147,7 +149,7 @@ impl std::error::Error for CredentialError {}
 pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
     let text = strip_header_name(text.trim()).trim().trim_matches('"').trim();
     // A `=` at the end may be padding of a bare value.
-    let is_cookie_line = text.contains(';') || text.trim_end_matches('=').contains('=') || text == "sso=";
+    let is_cookie_line = scan::contains(text, ";") || scan::contains(text.trim_end_matches('='), "=") || text == "sso=";
     let value = if is_cookie_line { sso_value(text).ok_or(CredentialError::NoSsoCookie)? } else { text };
     let value = value.trim().trim_matches('"').trim();
     if value.is_empty() {
@@ -156,7 +158,7 @@ pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
     if value.len() > CREDENTIAL_LIMIT_BYTES {
         return Err(CredentialError::TooLong);
     }
-    if value.contains(char::is_whitespace) {
+    if scan::find_character(value, char::is_whitespace).is_some() {
         return Err(CredentialError::InnerWhitespace);
     }
     if !is_cookie_value(value) {
@@ -167,7 +169,7 @@ pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
 
 /// Drops the header name of a copied `Cookie: …` line.
 fn strip_header_name(text: &str) -> &str {
-    match text.split_once(':') {
+    match scan::split_once(text, ":") {
         Some((name, line)) if ["cookie", "set-cookie"].iter().any(|known| name.trim().eq_ignore_ascii_case(known)) => {
             line
         }
@@ -179,7 +181,7 @@ fn strip_header_name(text: &str) -> &str {
 fn sso_value(line: &str) -> Option<&str> {
     let value = |wanted: &str| {
         line.split(';').find_map(|cookie| {
-            let (name, value) = cookie.split_once('=')?;
+            let (name, value) = scan::split_once(cookie, "=")?;
             (name.trim() == wanted).then_some(value)
         })
     };

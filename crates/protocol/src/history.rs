@@ -5,21 +5,22 @@
 //! they resend, so texts are normalised before hashing: see [`normalise`] and [`normalise_answer`].
 
 mod difference;
+mod stripped;
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+use stripped::{replayed_answer, without_leading_quotation, without_links, without_reasoning};
+
 use crate::openai::{ImageSource, Message, Role};
+use crate::{scan, steps};
 
 pub use difference::Difference;
 
 /// Line fingerprints kept of one user side; of a longer one the first and the last half are kept.
 const LINES_KEPT: usize = 128;
-
-/// How many beginnings of an answer behind a quotation are tried.
-const QUOTATIONS_TRIED: usize = 4;
 
 /// An answer shorter than this does not identify a conversation on its own.
 pub const TELLING_ANSWER_CHARACTERS: usize = 32;
@@ -40,6 +41,7 @@ impl Hash {
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
+            steps::add(part.len() + 1);
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
@@ -106,13 +108,10 @@ pub struct UserSide {
 impl UserSide {
     fn new(text: String, images: Vec<ImageSource>) -> Self {
         let normal = normalise(&text);
-        let mut hash = Hash::of(&[b"user", normal.as_bytes()]);
+        let hash = question_hash(&normal, &images);
         let mut lines = Lines::of(&normal);
-        for image in &images {
-            hash = Hash::of(&[b"shown", hash.bytes(), image.digest().bytes()]);
-            // The same words about another picture are another question.
-            lines.0.push(short_hash(&format!("image {}", image.digest())));
-        }
+        // The same words about another picture are another question.
+        lines.0.extend(images.iter().map(|image| short_hash(&format!("image {}", image.digest()))));
         Self { text, images, hash, lines }
     }
 
@@ -121,6 +120,12 @@ impl UserSide {
     pub fn is_empty(&self) -> bool {
         self.images.is_empty() && self.text.trim().is_empty()
     }
+}
+
+/// The hash of a question: of its words, which are normal already, and of its images.
+fn question_hash(normal: &str, images: &[ImageSource]) -> Hash {
+    let words = Hash::of(&[b"user", normal.as_bytes()]);
+    images.iter().fold(words, |hash, image| Hash::of(&[b"shown", hash.bytes(), image.digest().bytes()]))
 }
 
 /// Short hashes of the non-empty lines of a text.
@@ -142,7 +147,14 @@ impl Lines {
     /// Whether there is at least one line here and every one of them is among `other`'s.
     #[must_use]
     pub fn are_all_in(&self, other: &Self) -> bool {
-        !self.0.is_empty() && self.0.iter().all(|line| other.0.contains(line))
+        !self.0.is_empty() && self.missing_in(other) == 0
+    }
+
+    /// How many of the lines are not among `other`'s. A message may hold any number of images, and each counts for a line.
+    fn missing_in(&self, other: &Self) -> usize {
+        steps::add(self.0.len() + other.0.len());
+        let others: HashSet<&u64> = other.0.iter().collect();
+        self.0.iter().filter(|line| !others.contains(line)).count()
     }
 
     /// Text form for the database.
@@ -216,6 +228,10 @@ pub struct History {
     pub pairs: Vec<Pair>,
     /// What is asked now. `None`: the list ends with an answer that is to be continued.
     pub last: Option<UserSide>,
+    /// See [`History::system_hash`].
+    system_hash: Option<Hash>,
+    /// See [`History::base_of`]: of one pair, of two, and so on.
+    bases: Vec<Hash>,
 }
 
 impl History {
@@ -229,36 +245,49 @@ impl History {
         reader.finish()
     }
 
+    /// How long the words are that went before.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.pairs
+            .iter()
+            .map(|pair| pair.user.as_ref().map_or(0, |user| user.text.len()) + pair.answer.text.len())
+            .sum()
+    }
+
     /// Hash of the system text.
     #[must_use]
     pub fn system_hash(&self) -> Option<Hash> {
-        self.system.as_deref().map(|text| Hash::of(&[b"system", normalise(text).as_bytes()]))
+        self.system_hash
     }
 
     /// The chain of the first `pairs` user sides (see [`chain`]), from the owner's root.
     #[must_use]
     pub fn chain_of(&self, owner: &str, pairs: usize) -> Hash {
+        let sides = self.pairs[..pairs].iter().map(|pair| pair.user.as_ref().map(|user| &user.hash));
+        sides.fold(chain_root(owner), |hash, user| chain(&hash, user))
+    }
+
+    /// [`History::chain_of`] the first pair, the first two, and so on, to all.
+    #[must_use]
+    pub fn chains(&self, owner: &str) -> Vec<Hash> {
         let mut hash = chain_root(owner);
-        for pair in &self.pairs[..pairs] {
+        let mut next = |pair: &Pair| {
             hash = chain(&hash, pair.user.as_ref().map(|user| &user.hash));
-        }
-        hash
+            hash
+        };
+        self.pairs.iter().map(&mut next).collect()
     }
 
     /// Fingerprint of everything before what is asked now; `None` when there is nothing. Kept with a turn that replayed a
     /// history, so that the same history is known again.
     #[must_use]
     pub fn base_of(&self, pairs: usize) -> Option<Hash> {
-        if pairs == 0 {
-            return None;
-        }
-        let mut hash = Hash::of(&[b"base"]);
-        for pair in &self.pairs[..pairs] {
-            let user = pair.user.as_ref().map_or([0; 16], |user| *user.hash.bytes());
-            let answer = pair.answer.hashes.first().map_or([0; 16], |answer| *answer.bytes());
-            hash = Hash::of(&[hash.bytes(), &user, &answer]);
-        }
-        Some(hash)
+        pairs.checked_sub(1).map(|last| self.bases[last])
+    }
+
+    /// [`History::base_of`] no pair, the first pair, and so on, to all.
+    pub fn bases(&self) -> impl Iterator<Item = Option<Hash>> {
+        std::iter::once(None).chain(self.bases.iter().copied().map(Some))
     }
 
     /// The whole history as one labelled message, for an upstream conversation that starts anew. `attached`: how many of each
@@ -296,6 +325,14 @@ pub fn chain(parent: &Hash, user: Option<&Hash>) -> Hash {
     Hash::of(&[b"chain", parent.bytes(), user.map_or(&[0; 16][..], |hash| &hash.bytes()[..])])
 }
 
+/// `base(pairs) = H(base(earlier pairs) ‖ user side ‖ answer)`.
+fn base(earlier: Option<Hash>, pair: &Pair) -> Hash {
+    let earlier = earlier.unwrap_or_else(|| Hash::of(&[b"base"]));
+    let user = pair.user.as_ref().map_or([0; 16], |user| *user.hash.bytes());
+    let answer = pair.answer.hashes.first().map_or([0; 16], |answer| *answer.bytes());
+    Hash::of(&[earlier.bytes(), &user, &answer])
+}
+
 /// Where the chains of one owner begin.
 #[must_use]
 pub fn chain_root(owner: &str) -> Hash {
@@ -312,10 +349,11 @@ fn answer_hash_of_normal(normal: &str) -> Hash {
     Hash::of(&[b"answer", normal.as_bytes()])
 }
 
-/// Length of a visible answer in characters, after normalising.
+/// What is kept of a visible answer: the hash under which it is stored, and its length in characters after normalising.
 #[must_use]
-pub fn answer_characters(visible: &str) -> usize {
-    normalise_answer(visible).chars().count()
+pub fn answer_print(visible: &str) -> (Hash, usize) {
+    let normal = normalise_answer(visible);
+    (answer_hash_of_normal(&normal), normal.chars().count())
 }
 
 #[derive(Default)]
@@ -382,7 +420,12 @@ impl Reader {
         }
         let system = self.system.iter().filter(|text| !text.trim().is_empty()).map(String::as_str).collect::<Vec<_>>();
         let system = (!system.is_empty()).then(|| system.join("\n\n"));
-        History { system, pairs: self.pairs, last: asked }
+        let system_hash = system.as_deref().map(|text| Hash::of(&[b"system", normalise(text).as_bytes()]));
+        let bases = self.pairs.iter().scan(None, |earlier, pair| {
+            *earlier = Some(base(*earlier, pair));
+            *earlier
+        });
+        History { system, system_hash, bases: bases.collect(), pairs: self.pairs, last: asked }
     }
 }
 
@@ -390,6 +433,7 @@ impl Reader {
 /// client to client), links reduced to host and path (signed links change with every request).
 #[must_use]
 pub fn normalise(text: &str) -> String {
+    steps::add(text.len());
     let mut normal = String::with_capacity(text.len());
     for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         if !normal.is_empty() {
@@ -407,167 +451,13 @@ pub fn normalise_answer(text: &str) -> String {
     normalise(&without_links(&without_reasoning(text)))
 }
 
-/// The answer as it is shown to the model in a replay: its words without the reasoning, and without addresses of this gateway.
-fn replayed_answer(text: &str) -> Cow<'_, str> {
-    match without_reasoning(text) {
-        Cow::Borrowed(text) => without_made_images(text),
-        Cow::Owned(text) => Cow::Owned(without_made_images(&text).into_owned()),
-    }
-}
-
-/// Puts words in the place of links to images that the model made here (`…/images/<32 hexadecimal digits>.…`).
-fn without_made_images(text: &str) -> Cow<'_, str> {
-    if !text.contains("/images/") {
-        return Cow::Borrowed(text);
-    }
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("![") {
-        let link = &rest[start..];
-        let made = removable_link(link).map(|length| &link[..length]).filter(|link| is_made_image(link));
-        match made.and_then(|link| link[2..].split_once("](").map(|(title, _)| (link.len(), title))) {
-            Some((length, title)) => {
-                kept.push_str(&rest[..start]);
-                kept.push_str("[image you made: ");
-                kept.push_str(title);
-                kept.push(']');
-                rest = &rest[start + length..];
-            }
-            None => {
-                kept.push_str(&rest[..start + 2]);
-                rest = &rest[start + 2..];
-            }
-        }
-    }
-    kept.push_str(rest);
-    Cow::Owned(kept)
-}
-
-fn is_made_image(link: &str) -> bool {
-    let name = link.rsplit_once("/images/").and_then(|(_, name)| name.split_once('.')).map(|(name, _)| name);
-    name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-const REASONING_TAGS: [(&str, &str); 6] = [
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reason>", "</reason>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<details type=\"reasoning\"", "</details>"),
-];
-
-/// Removes whole reasoning blocks; an unclosed one stays, it may be ordinary text.
-fn without_reasoning(text: &str) -> Cow<'_, str> {
-    if !text.contains('<') {
-        return Cow::Borrowed(text);
-    }
-    let mut kept: Option<String> = None;
-    let mut rest = text;
-    while let Some((start, end)) = first_reasoning_block(rest) {
-        let kept = kept.get_or_insert_with(|| String::with_capacity(text.len()));
-        kept.push_str(&rest[..start]);
-        rest = &rest[end..];
-    }
-    match kept {
-        Some(mut kept) => {
-            kept.push_str(rest);
-            Cow::Owned(kept)
-        }
-        None => Cow::Borrowed(text),
-    }
-}
-
-fn first_reasoning_block(text: &str) -> Option<(usize, usize)> {
-    REASONING_TAGS
-        .iter()
-        .filter_map(|(open, close)| {
-            let start = text.find(open)?;
-            let end = start + open.len() + text[start + open.len()..].find(close)? + close.len();
-            Some((start, end))
-        })
-        .min()
-}
-
-/// What may be the answer behind a leading quotation (`> ` lines and an empty line), the form in which some clients keep
-/// reasoning: the text after the last quotation, then, as an answer may itself begin with one, the quotations before it.
-fn without_leading_quotation(text: &str) -> Vec<&str> {
-    let text = text.trim_start();
-    let mut rests = Vec::new();
-    let (mut offset, mut after_empty_line) = (0, false);
-    for line in text.split_inclusive('\n') {
-        let is_quoted = line.trim_start().starts_with('>');
-        if !line.trim().is_empty() && offset > 0 && (after_empty_line || !is_quoted) {
-            rests.push(&text[offset..]);
-        }
-        if !line.trim().is_empty() && !is_quoted {
-            break;
-        }
-        after_empty_line = line.trim().is_empty();
-        offset += line.len();
-    }
-    rests.reverse();
-    rests.truncate(QUOTATIONS_TRIED);
-    rests
-}
-
-/// Removes `![…](…)` and `[[n]](…)`.
-fn without_links(text: &str) -> Cow<'_, str> {
-    if !text.contains("](") {
-        return Cow::Borrowed(text);
-    }
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    loop {
-        let image = rest.find("![");
-        let source = rest.find("[[");
-        let start = match (image, source) {
-            (Some(image), Some(source)) => image.min(source),
-            (Some(start), None) | (None, Some(start)) => start,
-            (None, None) => break,
-        };
-        match removable_link(&rest[start..]) {
-            Some(length) => {
-                kept.push_str(&rest[..start]);
-                rest = &rest[start + length..];
-            }
-            None => {
-                kept.push_str(&rest[..start + 2]);
-                rest = &rest[start + 2..];
-            }
-        }
-    }
-    kept.push_str(rest);
-    Cow::Owned(kept)
-}
-
-/// Length of the image or numbered link at the start of `text`.
-fn removable_link(text: &str) -> Option<usize> {
-    let label_end = if let Some(label) = text.strip_prefix("![") {
-        2 + label.find("](")?
-    } else {
-        let number = text.strip_prefix("[[")?;
-        let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 || !number[digits..].starts_with("]](") {
-            return None;
-        }
-        2 + digits + 1
-    };
-    if text[..label_end].contains('\n') {
-        return None;
-    }
-    let target = &text[label_end + 2..];
-    let end = target.find([')', '\n'])?;
-    target[end..].starts_with(')').then_some(label_end + 2 + end + 1)
-}
-
 /// Appends `line` with the query and fragment of every http(s) link cut off.
 fn push_with_short_links(line: &str, out: &mut String) {
     let mut rest = line;
     while let Some(scheme) = find_scheme(rest) {
         let link = &rest[scheme..];
-        let end = link.find(|character: char| !is_link_character(character)).unwrap_or(link.len());
-        let shown = link[..end].find(['?', '#']).unwrap_or(end);
+        let end = scan::find_character(link, |character| !is_link_character(character)).unwrap_or(link.len());
+        let shown = scan::find_character(&link[..end], |character| matches!(character, '?' | '#')).unwrap_or(end);
         out.push_str(&rest[..scheme + shown]);
         rest = &rest[scheme + end..];
     }
@@ -576,7 +466,7 @@ fn push_with_short_links(line: &str, out: &mut String) {
 
 fn find_scheme(text: &str) -> Option<usize> {
     let mut from = 0;
-    while let Some(position) = text[from..].find("://") {
+    while let Some(position) = scan::find(&text[from..], "://") {
         let colon = from + position;
         for scheme in ["https", "http"] {
             if text[..colon].ends_with(scheme) {
@@ -595,6 +485,7 @@ fn is_link_character(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::stripped::QUOTATIONS_TRIED;
     use super::*;
 
     #[test]

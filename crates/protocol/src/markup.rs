@@ -3,7 +3,7 @@
 //! One scanner serves one channel: thinking and answer alternate while a tag is open in one of them. Ordinary `<` passes with no
 //! more delay than it takes to see that it begins no tag of ours.
 
-use memchr::{memchr, memchr_iter};
+use crate::{scan, steps};
 
 /// A render tag longer than this is not one: it is released as ordinary text.
 const RENDER_LIMIT_BYTES: usize = 16 * 1024;
@@ -146,7 +146,7 @@ impl MarkupScanner {
     }
 
     fn text<'t>(&mut self, rest: &'t str, event: &mut impl FnMut(MarkupEvent<'_>)) -> &'t str {
-        let start = memchr_iter(b'<', rest.as_bytes()).find(|start| could_be_tag(&rest.as_bytes()[*start..]));
+        let start = scan::find_byte_where(rest.as_bytes(), b'<', |start| could_be_tag(&rest.as_bytes()[start..]));
         let (text, tag) = rest.split_at(start.unwrap_or(rest.len()));
         if !text.is_empty() {
             event(text_event(self.in_document, text));
@@ -170,6 +170,7 @@ impl MarkupScanner {
                 };
                 return &rest[index..];
             }
+            steps::add(1);
             self.held.push(character);
             if !may_begin(&self.held) {
                 self.held.pop();
@@ -183,6 +184,7 @@ impl MarkupScanner {
 
     /// Gives back what was held as ordinary text.
     fn release(&mut self, event: &mut impl FnMut(MarkupEvent<'_>)) {
+        steps::add(self.held.len());
         event(text_event(self.in_document, &self.held));
         self.enter(State::Text);
     }
@@ -201,6 +203,7 @@ impl MarkupScanner {
         event: &mut impl FnMut(MarkupEvent<'_>),
     ) -> &'t str {
         for (index, character) in rest.char_indices() {
+            steps::add(1);
             let is_too_long = self.held.len() + index >= RENDER_LIMIT_BYTES;
             // No tag of the upstream's holds a bare `<`: somebody wrote about the tag, and another one begins here.
             if is_too_long || (character == '<' && !in_quotes) {
@@ -256,7 +259,7 @@ impl MarkupScanner {
             Tag::ToolCard | Tag::Artifact => (TOOL_CARD_CLOSING, rest.len()),
         };
         let mut start = 0;
-        while let Some(length) = memchr(b'>', &rest.as_bytes()[start..readable]) {
+        while let Some(length) = scan::find_byte(&rest.as_bytes()[start..readable], b'>') {
             let end = start + length + 1;
             self.held.push_str(&rest[start..end]);
             if self.held.ends_with(closing) {
@@ -342,6 +345,7 @@ fn is_prefix_of_name(name: &str, beginning: &[u8]) -> bool {
 /// Shortens a text from its front to about `length` bytes, on a character boundary.
 fn keep_end(text: &mut String, length: usize) {
     let start = text.floor_char_boundary(text.len().saturating_sub(length));
+    steps::add(text.len() - start);
     text.drain(..start);
 }
 
@@ -349,11 +353,11 @@ fn keep_end(text: &mut String, length: usize) {
 fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
     let mut from = 0;
     loop {
-        let start = from + tag.get(from..)?.find(name)?;
+        let start = from + scan::find(tag.get(from..)?, name)?;
         let behind = start + name.len();
         let stands_alone = tag[..start].ends_with(char::is_whitespace);
         if stands_alone && let Some(value) = tag[behind..].strip_prefix("=\"") {
-            return value.split_once('"').map(|(value, _)| value);
+            return scan::split_once(value, "\"").map(|(value, _)| value);
         }
         from = behind;
     }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 /// What the upstream is asked to answer with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -31,7 +33,7 @@ fn current_mode(model_mode: &str) -> Option<&'static str> {
     let name = model_mode.strip_prefix("MODEL_MODE_")?;
     if name.ends_with("HEAVY") {
         Some("heavy")
-    } else if name.ends_with("FAST") || name.contains("MINI") || name == "GROK_3" {
+    } else if name.ends_with("FAST") || scan::contains(name, "MINI") || name == "GROK_3" {
         Some("fast")
     } else if name.ends_with("EXPERT") || name.ends_with("THINKING") {
         Some("expert")
@@ -175,7 +177,7 @@ pub fn find(name: &str) -> Model {
     if let Some(entry) = entry {
         return Model { id: name.to_owned(), mode: Mode::Id(Cow::Borrowed(entry.mode)), reasoning: entry.reasoning };
     }
-    let mode = match name.split_once('/') {
+    let mode = match scan::split_once(name, "/") {
         Some((model_name, model_mode)) if !model_name.is_empty() && model_mode.starts_with("MODEL_MODE_") => {
             Mode::Pair { model_name: model_name.to_owned(), model_mode: model_mode.to_owned() }
         }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::event::{Card, CardKind, ImageProgress, Severity, Source, StoredError, ToolCall};
 use crate::failure::{classify_named, classify_stream_error, code_text, is_harmless_by_nature};
+use crate::halves::read_value;
 use crate::lenient::Text;
 
 pub(crate) fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Option<T> {
@@ -132,7 +133,7 @@ pub(crate) fn card(value: &Value) -> Option<Card> {
     let parsed;
     let card = match value {
         Value::String(text) => {
-            parsed = serde_json::from_str::<Value>(text).ok()?;
+            parsed = read_value(text)?;
             &parsed
         }
         _ => value,

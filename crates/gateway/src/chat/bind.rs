@@ -95,7 +95,8 @@ async fn open(
 ) -> Binding {
     let (images, attached) = pictures.all(shared, plan, settings).await;
     let receipt = if plan.history.pairs.is_empty() { Receipt::New } else { Receipt::Replayed };
-    Binding { receipt, reason, message: plan.opening_message(attached), images, parent: None, moved: Vec::new() }
+    let message = plan.opening_message(attached).await;
+    Binding { receipt, reason, message, images, parent: None, moved: Vec::new() }
 }
 
 fn go_on(

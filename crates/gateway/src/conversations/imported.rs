@@ -78,7 +78,7 @@ impl Conversations {
         }
         let Some(row) = self.store.imported_conversation(id, owner.key_id).await? else { return Ok(None) };
         // It did not refresh its fingerprint after every answer, so that of an earlier part counts as well.
-        let is_known = (1..=history.pairs.len()).any(|pairs| fingerprint(history, pairs) == row.history_hash);
+        let is_known = fingerprints(history).any(|fingerprint| fingerprint == row.history_hash);
         if claims == Claims::Pretend {
             let conversation = self.load(id).await?.filter(|conversation| owner.is_fresh(conversation));
             return Ok(conversation.map(|conversation| {
@@ -168,7 +168,31 @@ fn words(history: &History, pairs: usize) -> String {
 
 /// Its fingerprint: the first 64 bits of SHA-256, in hexadecimal.
 fn fingerprint(history: &History, pairs: usize) -> String {
-    let digest = Sha256::digest(words(history, pairs).as_bytes());
+    in_hexadecimal(&Sha256::digest(words(history, pairs).as_bytes()))
+}
+
+/// The fingerprints of the first pair, the first two, and so on, to all: each question is hashed once.
+fn fingerprints(history: &History) -> impl Iterator<Item = String> {
+    let mut hasher = Sha256::new();
+    let mut is_first = true;
+    let mut line = move |hasher: &mut Sha256, label: &str, text: &str| {
+        let line_break = if std::mem::take(&mut is_first) { "" } else { "\n" };
+        for piece in [line_break, label, text] {
+            hasher.update(piece.as_bytes());
+        }
+    };
+    if let Some(system) = &history.system {
+        line(&mut hasher, "system:", system);
+    }
+    history.pairs.iter().map(move |pair| {
+        if let Some(user) = &pair.user {
+            line(&mut hasher, "user:", &user.text);
+        }
+        in_hexadecimal(&hasher.clone().finalize())
+    })
+}
+
+fn in_hexadecimal(digest: &[u8]) -> String {
     digest[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text

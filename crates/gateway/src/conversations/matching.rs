@@ -19,6 +19,9 @@ const CANDIDATES: i64 = 64;
 /// Conversations that are compared to tell why none fits.
 const RELATED: usize = 16;
 
+/// Pairs, the newest first, by which such conversations are looked for.
+const RELATED_PAIRS: usize = 512;
+
 /// Why the newest pairs alone did not identify a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoWindow {
@@ -90,9 +93,12 @@ impl Conversations {
         history: &History,
     ) -> Result<Vec<Arc<Conversation>>, StoreError> {
         let mut related: Vec<Arc<Conversation>> = Vec::new();
-        for index in (0..history.pairs.len()).rev() {
-            let mut references =
-                self.store.turns_by_chain(&history.chain_of(owner.key_id, index + 1), CANDIDATES).await?;
+        let chains = history.chains(owner.key_id);
+        for (index, chain) in chains.iter().enumerate().rev().take(RELATED_PAIRS) {
+            if related.len() == RELATED {
+                break;
+            }
+            let mut references = self.store.turns_by_chain(chain, CANDIDATES).await?;
             references.extend(self.answered_so(owner, &history.pairs[index]).await?.0);
             for (_, conversation_id) in references {
                 if related.len() < RELATED

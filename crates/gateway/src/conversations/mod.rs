@@ -18,10 +18,11 @@ mod trim;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use protocol::history::History;
+use protocol::history::{History, answer_print};
 use tokio::sync::OnceCell;
 
 use crate::clock::Clock;
+use crate::reading;
 use crate::store::conversations::TurnRow;
 use crate::store::{Store, StoreError, Writer};
 
@@ -160,7 +161,9 @@ impl Conversations {
     /// Puts a finished turn into the tree. It is on the disk when this returns.
     pub(crate) async fn commit(&self, plan: &Plan, finished: Finished<'_>) -> Result<(), StoreError> {
         let now = self.clock.now_ms();
-        let commit = plan.commit(finished, now);
+        let whole = plan.whole_answer(finished.visible);
+        let print = reading::read(whole.len(), move || answer_print(&whole)).await;
+        let commit = plan.commit(finished, print, now);
         let (row, turn, moved) = (commit.conversation.clone(), commit.turn.clone(), commit.moved.clone());
         self.writer.commit_turn(commit).await?;
         self.cache.add_turn(plan.conversation(), row, turn, &moved);

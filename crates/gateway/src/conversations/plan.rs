@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol::history::{CONTINUE_MESSAGE, Hash, History, SHOW_MESSAGE, answer_characters, answer_hash, chain};
+use protocol::history::{CONTINUE_MESSAGE, Hash, History, SHOW_MESSAGE, chain};
 use protocol::openai::ImageSource;
 use uuid::Uuid;
 
 use super::Conversation;
+use crate::reading;
 use crate::store::TurnCommit;
 use crate::store::conversations::{ConversationRow, MoveRow, Place, TurnNote, TurnRow};
 use crate::store::requests::RequestRow;
@@ -23,7 +24,7 @@ pub(crate) struct Plan {
     pub(crate) turn_id: String,
     pub(crate) parent: Option<Arc<TurnRow>>,
     pub(crate) recognised: Recognised,
-    pub(crate) history: History,
+    pub(crate) history: Arc<History>,
     key_id: String,
     conversation: Option<Arc<Conversation>>,
     client_chat: Option<String>,
@@ -62,6 +63,9 @@ impl Recognised {
     }
 }
 
+/// See [`protocol::history::answer_print`].
+pub(super) type AnswerPrint = (Hash, usize);
+
 /// A complete answer.
 pub(crate) struct Finished<'a> {
     /// The visible text.
@@ -90,7 +94,7 @@ impl Plan {
             turn_id: Uuid::now_v7().simple().to_string(),
             parent,
             recognised,
-            history,
+            history: Arc::new(history),
             key_id: key_id.to_owned(),
             conversation,
             client_chat,
@@ -131,11 +135,13 @@ impl Plan {
 
     /// The words that go upstream when a conversation begins there: system text, what went before, what is asked. `attached`:
     /// how many images of each earlier question go along.
-    pub(crate) fn opening_message(&self, attached: &[usize]) -> String {
+    pub(crate) async fn opening_message(&self, attached: &[usize]) -> String {
         let message = if self.history.pairs.is_empty() {
             self.asked().to_owned()
         } else {
-            self.history.replay(attached) + self.asked()
+            let (history, attached) = (Arc::clone(&self.history), attached.to_vec());
+            let replay = reading::read(history.bytes(), move || history.replay(&attached));
+            replay.await + self.asked()
         };
         self.with_system(message, true)
     }
@@ -166,10 +172,10 @@ impl Plan {
     }
 
     /// The rows of the finished turn.
-    pub(super) fn commit(&self, finished: Finished<'_>, now: i64) -> TurnCommit {
-        let turn = match (&self.history.last, self.history.pairs.last()) {
-            (None, Some(unfinished)) => self.continued_turn(&unfinished.answer.text, &finished, now),
-            _ => self.new_turn(&finished, now),
+    pub(super) fn commit(&self, finished: Finished<'_>, print: AnswerPrint, now: i64) -> TurnCommit {
+        let turn = match self.unfinished() {
+            Some(_) => self.continued_turn(print, &finished, now),
+            None => self.new_turn(print, &finished, now),
         };
         let request = finished.request.as_deref();
         let note = TurnNote {
@@ -197,6 +203,19 @@ impl Plan {
         TurnCommit { conversation, turn, note, movement, moved: finished.moved, request: finished.request }
     }
 
+    /// The answer that is continued, if one is.
+    fn unfinished(&self) -> Option<&str> {
+        match (&self.history.last, self.history.pairs.last()) {
+            (None, Some(unfinished)) => Some(&unfinished.answer.text),
+            _ => None,
+        }
+    }
+
+    /// The words that the client has as the answer: a continued answer replaces the unfinished one.
+    pub(super) fn whole_answer(&self, visible: &str) -> String {
+        format!("{}{visible}", self.unfinished().unwrap_or_default())
+    }
+
     /// The change of account that this turn made, if it did: against its parent, or where the history was replayed without one,
     /// against where the conversation stood.
     fn movement(&self, turn: &TurnRow, finished: &Finished<'_>, note: &TurnNote) -> Option<MoveRow> {
@@ -218,7 +237,7 @@ impl Plan {
         })
     }
 
-    fn new_turn(&self, finished: &Finished<'_>, now: i64) -> TurnRow {
+    fn new_turn(&self, (answer, characters): AnswerPrint, finished: &Finished<'_>, now: i64) -> TurnRow {
         let (user, lines) = match &self.history.last {
             Some(user) => (user.hash, user.lines.clone()),
             None => unknown_question(),
@@ -240,8 +259,8 @@ impl Plan {
             chain: chain(&parent_chain, Some(&user)),
             user,
             lines,
-            answer: answer_hash(finished.visible).scoped(&self.key_id),
-            answer_length: i64::try_from(answer_characters(finished.visible)).unwrap_or(i64::MAX),
+            answer: answer.scoped(&self.key_id),
+            answer_length: i64::try_from(characters).unwrap_or(i64::MAX),
             system: self.system_of(finished),
             base,
             place: finished.place.clone(),
@@ -261,11 +280,10 @@ impl Plan {
     }
 
     /// A continued answer replaces the unfinished one for the client: it stands beside it, with both parts as its words.
-    fn continued_turn(&self, unfinished: &str, finished: &Finished<'_>, now: i64) -> TurnRow {
-        let visible = format!("{unfinished}{}", finished.visible);
+    fn continued_turn(&self, (answer, characters): AnswerPrint, finished: &Finished<'_>, now: i64) -> TurnRow {
         let earlier = self.history.pairs.len() - 1;
-        let answer = answer_hash(&visible).scoped(&self.key_id);
-        let answer_length = i64::try_from(answer_characters(&visible)).unwrap_or(i64::MAX);
+        let answer = answer.scoped(&self.key_id);
+        let answer_length = i64::try_from(characters).unwrap_or(i64::MAX);
         let (id, place, system) = (self.turn_id.clone(), finished.place.clone(), self.system_of(finished));
         match &self.parent {
             Some(parent) => TurnRow {

@@ -6,6 +6,7 @@ use protocol::history::{Difference, History, Pair};
 
 use super::matching::{NoWindow, PairGrade, compare_pair};
 use super::{Claims, Conversation, Conversations, Owner, PlanError, Recognised, Wanted, client_chat_hash};
+use crate::reading::{self, LARGE_BYTES};
 use crate::store::StoreError;
 use crate::store::conversations::TurnRow;
 
@@ -68,7 +69,7 @@ impl Conversations {
         &self,
         key_id: &str,
         wanted: &Wanted,
-        history: &History,
+        history: &Arc<History>,
         ttl: u64,
     ) -> Result<Probe, PlanError> {
         let owner = Owner::new(key_id, self.clock.now_ms(), ttl);
@@ -95,7 +96,7 @@ impl Conversations {
         &self,
         owner: &Owner<'_>,
         wanted: &Wanted,
-        history: &History,
+        history: &Arc<History>,
         probe: &mut Probe,
     ) -> Result<(), PlanError> {
         if history.pairs.is_empty() {
@@ -116,8 +117,13 @@ impl Conversations {
             Some(conversation) => vec![Arc::clone(conversation)],
             None => self.related(&ever, history).await?,
         };
-        let alike = related.into_iter().map(|conversation| compare(conversation, owner.key_id, history));
-        probe.alike = alike.max_by_key(|alike| (alike.equal_pairs, alike.side.is_some_and(is_small)));
+        let (key_id, compared) = (owner.key_id.to_owned(), Arc::clone(history));
+        // What differs is found by trying, which takes its time for any length.
+        probe.alike = reading::read(LARGE_BYTES + 1, move || {
+            let alike = related.into_iter().map(|conversation| compare(conversation, &key_id, &compared));
+            alike.max_by_key(|alike| (alike.equal_pairs, alike.side.is_some_and(is_small)))
+        })
+        .await;
         probe.why_not = Some(self.why_not(&ever, history, probe).await?);
         Ok(())
     }
@@ -149,7 +155,8 @@ fn compare(conversation: Arc<Conversation>, key_id: &str, history: &History) -> 
     let mut best: Option<(usize, Option<Arc<TurnRow>>)> = None;
     for root in turns.iter().filter(begins) {
         // What was replayed in front of a root is known only as a whole.
-        let Some(start) = (0..history.pairs.len()).find(|index| history.base_of(*index) == root.base) else { continue };
+        let mut bases = history.bases().take(history.pairs.len());
+        let Some(start) = bases.position(|base| base == root.base) else { continue };
         let reached = walk(&turns, root, key_id, history, start);
         if best.as_ref().is_none_or(|(known, _)| *known < reached.0) {
             best = Some(reached);

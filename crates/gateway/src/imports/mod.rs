@@ -4,4 +4,7 @@
 mod parse;
 mod preview;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use parse::fuzz;
+
 pub(crate) use preview::{Preview, PreviewView, Previews};

@@ -3,6 +3,8 @@
 mod json;
 mod lines;
 
+use protocol::steps;
+
 /// One account of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -50,6 +52,7 @@ pub(crate) fn parse(text: &str) -> Listed {
 
 /// The token in a text, if it is one.
 fn token(text: &str) -> Result<String, &'static str> {
+    steps::add(text.len());
     match protocol::headers::parse_credential(text) {
         Ok(token) if token.len() >= SHORTEST_TOKEN => Ok(token),
         Err(protocol::headers::CredentialError::NoSsoCookie) => Err("no_sso_cookie"),
@@ -59,6 +62,7 @@ fn token(text: &str) -> Result<String, &'static str> {
 
 /// Whether a text has the form of the upstream's tokens: three parts of letters that dots separate, the first a JSON object.
 fn is_web_token(text: &str) -> bool {
+    steps::add(text.len());
     let parts: Vec<&str> = text.split('.').collect();
     text.starts_with("eyJ")
         && parts.len() == 3
@@ -75,10 +79,23 @@ fn label(text: &str) -> Option<String> {
 
 /// The tier that a pool's or a plan's name stands for.
 fn tier(text: &str) -> Option<String> {
+    steps::add(text.len());
     let text = text.to_ascii_lowercase();
     let known = ["heavy", "super", "basic"].into_iter().find(|tier| text.contains(tier));
     // A gateway calls accounts without a plan normal, another free.
     known.or_else(|| (text.contains("normal") || text.contains("free")).then_some("basic")).map(str::to_owned)
+}
+
+/// Whatever is found is a token, is read again as the same, and stands somewhere in the text.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let listed = parse(text);
+    for found in &listed.found {
+        assert_eq!(token(&found.token).as_deref(), Ok(found.token.as_str()), "{found:?}");
+        assert!(found.place >= 1 && found.place <= text.lines().count().max(listed.entries), "{found:?}");
+        assert!(found.label.as_ref().is_none_or(|label| label.chars().count() <= LABEL), "{found:?}");
+    }
+    assert!(listed.unreadable.iter().all(|unreadable| unreadable.place >= 1));
 }
 
 #[cfg(test)]

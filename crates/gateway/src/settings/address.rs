@@ -116,6 +116,20 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
+/// The parts of an address are the address, and a network is read again as the same.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    if let Some(WebAddress { scheme, credentials, authority, rest }) = WebAddress::parse(text) {
+        let credentials = credentials.map(|credentials| format!("{credentials}@")).unwrap_or_default();
+        assert_eq!(format!("{scheme}://{credentials}{authority}{rest}"), text);
+        assert!(!authority.is_empty() && !authority.contains(['/', '?', '#', '@']));
+    }
+    if let Ok(network) = text.parse::<Network>() {
+        assert_eq!(network.to_string().parse(), Ok(network));
+        assert!(network.contains(network.address));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,22 @@ pub(crate) fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
+/// A good document means the same after it was written for people, and a bad one never tells a value.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let Ok(document) = parse(text.as_bytes()) else { return };
+    let written = parse(text_of(&document).as_bytes()).expect("what was written is read");
+    assert_eq!(written, document);
+    match settings_of(&document) {
+        Ok(settings) => {
+            assert_eq!(settings_of(&written), Ok(settings.clone()));
+            assert_eq!(settings_of(&values_of(&settings)), Ok(settings), "all values in force mean themselves");
+        }
+        Err(errors) => assert!(!errors.is_empty() && errors.iter().all(|error| !error.message.is_empty())),
+    }
+    let _ = patched(&first_document(), &document);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

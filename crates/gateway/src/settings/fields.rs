@@ -1,5 +1,7 @@
 //! What one setting may hold, and the check that follows from it.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -240,13 +242,17 @@ impl Field {
     fn check_aliases(&self, entries: &[Value]) -> Result<(), FieldError> {
         let aliases: Vec<ModelAlias> =
             entries.iter().filter_map(|entry| entry.as_str().and_then(|text| text.parse().ok())).collect();
+        let mut first_of: HashMap<String, usize> = HashMap::new();
+        for (index, alias) in aliases.iter().enumerate() {
+            first_of.entry(alias.name.to_ascii_lowercase()).or_insert(index);
+        }
         for (index, alias) in aliases.iter().enumerate() {
             let path = format!("{}/{index}", self.path());
-            if aliases[..index].iter().any(|other| other.name.eq_ignore_ascii_case(&alias.name)) {
+            if first_of.get(&alias.name.to_ascii_lowercase()).is_some_and(|first| *first < index) {
                 let message = "must not give a name twice; upper and lower case are the same";
                 return Err(FieldError::new(path, "duplicate", json!({}), message));
             }
-            if aliases.iter().any(|other| other.name.eq_ignore_ascii_case(&alias.model)) {
+            if first_of.contains_key(&alias.model.to_ascii_lowercase()) {
                 let message = "must stand for a model, not for another of these names";
                 return Err(FieldError::new(path, "alias_of_alias", json!({}), message));
             }
@@ -320,6 +326,18 @@ fn is_http(scheme: &str) -> bool {
 mod tests {
     use super::super::table::FIELDS;
     use super::*;
+
+    #[test]
+    fn as_many_aliases_as_a_body_holds_are_checked() {
+        let field = Field::named("model_aliases").expect("there is such a setting");
+        let many: Vec<Value> = (0..60_000).map(|number| json!(format!("name-{number}=grok-3"))).collect();
+        let with = |last: &str| many.iter().cloned().chain([json!(last)]).collect::<Value>();
+        assert_eq!(field.check(&with("other=grok-3")), Ok(()));
+        for (last, code) in [("NAME-7=grok-3", "duplicate"), ("other=Name-7", "alias_of_alias")] {
+            let error = field.check(&with(last)).unwrap_err();
+            assert_eq!((error.code, error.path.as_str()), (code, "/model_aliases/60000"));
+        }
+    }
 
     #[test]
     fn numbers_are_taken_inside_their_range_only() {

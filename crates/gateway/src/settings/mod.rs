@@ -17,7 +17,11 @@ mod schema;
 mod table;
 mod values;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use address::fuzz as fuzz_address;
 pub(crate) use address::{Network, WebAddress};
+#[cfg(feature = "fuzzing")]
+pub(crate) use document::fuzz as fuzz_document;
 pub(crate) use fields::FieldError;
 pub(crate) use handle::{SettingsError, SettingsHandle};
 pub(crate) use history::{FILE, HistoryError, SettingChange, SettingsHistory};

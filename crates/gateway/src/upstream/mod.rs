@@ -29,6 +29,8 @@ pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
 pub(crate) use web::WebError;
+#[cfg(feature = "fuzzing")]
+pub(crate) use web::fuzz as fuzz_image_address;
 
 /// The longest thing the upstream says at once. Stored answers with many cards reach a few MiB, and the upstream repeats the
 /// question.

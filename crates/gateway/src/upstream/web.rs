@@ -147,6 +147,24 @@ async fn read_whole(mut response: Response, limit: usize) -> Result<Bytes, WebEr
     Ok(body.freeze())
 }
 
+/// What may be fetched is on the web, on a port of the web, and never inside.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(text: &str) {
+    let Ok(url) = Url::parse(text) else { return };
+    if check(&url, &[]).is_err() {
+        return;
+    }
+    assert!(matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none());
+    match url.host() {
+        None => panic!("an address without a host"),
+        Some(host) => {
+            let address = host.to_string().trim_matches(['[', ']']).parse::<IpAddr>();
+            assert!(address.is_ok_and(|address| is_permitted(address, &[])) || address.is_err(), "{url}");
+        }
+    }
+    assert!(url.port_or_known_default().is_some_and(|port| matches!(port, 80 | 443 | FIRST_FREE_PORT..)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

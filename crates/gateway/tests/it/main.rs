@@ -22,6 +22,7 @@ mod endings;
 mod events;
 mod exit;
 mod exports;
+mod foreign_text;
 mod front;
 mod harness;
 mod idempotency;

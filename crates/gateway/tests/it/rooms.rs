@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their layer; a room imports from lower layers, or from itself.
-const LAYERS: [(&str, u8); 25] = [
+const LAYERS: [(&str, u8); 27] = [
     ("main", 11),
     ("lib", 11),
+    ("fuzzing", 10),
     ("demo", 10),
     ("check", 10),
     ("import", 10),
@@ -28,6 +29,7 @@ const LAYERS: [(&str, u8); 25] = [
     ("secrets", 0),
     ("clock", 0),
     ("limits", 0),
+    ("reading", 0),
     ("events", 1),
 ];
 

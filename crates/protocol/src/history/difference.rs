@@ -1,10 +1,14 @@
 //! In what a question that comes back differs from how it was asked. Only hashes are kept of that, so small changes are tried out:
 //! the one after which the hashes are equal is what a client did.
 
-use super::{Hash, Lines, UserSide, normalise};
+use super::{Hash, Lines, UserSide, normalise, question_hash};
+use crate::steps;
 
-/// Changes of one kind that are tried.
+/// Changes of one kind that are tried at most.
 const TRIES: usize = 400;
+
+/// Bytes that are hashed at most for the tries of one kind: every try costs the whole text.
+const TRIED_BYTES: usize = 2 * 1024 * 1024;
 
 /// In what a question differs from how it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +37,15 @@ impl UserSide {
     #[must_use]
     pub fn difference(&self, asked: &Hash, lines: &Lines) -> Difference {
         let normal = normalise(&self.text);
-        let is_asked = |text: &str| UserSide::new(text.to_owned(), self.images.clone()).hash == *asked;
-        if !self.images.is_empty() && UserSide::new(normal.clone(), Vec::new()).hash == *asked {
+        let is_asked = |text: &str| question_hash(&normalise(text), &self.images) == *asked;
+        if !self.images.is_empty() && question_hash(&normal, &[]) == *asked {
             return Difference::Images;
         }
+        let tries = TRIES.min(TRIED_BYTES / (normal.len() + 1));
         let places = |wanted: fn(char) -> bool| {
+            steps::add(normal.len());
             let found = normal.char_indices().filter(move |(_, character)| wanted(*character));
-            found.take(TRIES).map(|(at, character)| (at, at + character.len_utf8()))
+            found.take(tries).map(|(at, character)| (at, at + character.len_utf8()))
         };
         let with =
             |(start, end): (usize, usize), instead: &str| format!("{}{instead}{}", &normal[..start], &normal[end..]);
@@ -57,8 +63,7 @@ impl UserSide {
         if places(|_| true).any(|place| is_asked(&with(place, ""))) {
             return Difference::CharacterMore;
         }
-        let not_in = |one: &Lines, other: &Lines| one.0.iter().filter(|line| !other.0.contains(line)).count();
-        match (not_in(&self.lines, lines), not_in(lines, &self.lines)) {
+        match (self.lines.missing_in(lines), lines.missing_in(&self.lines)) {
             // The same lines in another order, or more often.
             (0, 0) => Difference::Lines { added: 1, missing: 1 },
             (added, missing) => Difference::Lines { added, missing },
@@ -91,6 +96,15 @@ mod tests {
             ("", "one", Difference::Lines { added: 0, missing: 1 }),
         ] {
             assert_eq!(difference(now, asked), expected, "{now:?} for {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_question_is_tried_less_often() {
+        for length in [64 * 1024, 1024 * 1024] {
+            let now = "a b\n".repeat(length / 4);
+            let steps = steps::counted(|| difference(&now, "c")).1;
+            assert!(steps < 30_000_000 + 20 * length as u64, "{steps} for {length}");
         }
     }
 }

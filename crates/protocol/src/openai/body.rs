@@ -140,25 +140,9 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A string, whatever it was cut from: clients that shorten text by UTF-16 units leave half a character at its end, written as an
-/// escape that stands for no character. It becomes a replacement character instead of costing the request.
+/// A string, or `None` for any other value.
 pub(super) fn read_string(value: &RawValue) -> Option<String> {
-    struct BytesVisitor;
-    impl Visitor<'_> for BytesVisitor {
-        type Value = String;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a string")
-        }
-
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-            Ok(String::from_utf8_lossy(bytes).into_owned())
-        }
-    }
-    if let Ok(text) = serde_json::from_str(value.get()) {
-        return Some(text);
-    }
-    serde_json::Deserializer::from_str(value.get()).deserialize_bytes(BytesVisitor).ok()
+    serde_json::from_str(value.get()).ok()
 }
 
 /// What is wrong with the syntax, and where. The parser's words hold nothing of the body for errors of this class.

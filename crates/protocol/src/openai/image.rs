@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 
 use crate::history::Hash;
+use crate::scan;
 
 /// The largest image that is taken.
 pub const LARGEST_IMAGE: usize = 20 * 1024 * 1024;
@@ -72,7 +73,7 @@ impl ImageLink {
     /// is known by host and path.
     #[must_use]
     pub fn new(url: &str, param: &str) -> Self {
-        let steady = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+        let steady = &url[..scan::find_character(url, |character| matches!(character, '?' | '#')).unwrap_or(url.len())];
         Self { url: url.to_owned(), param: param.to_owned(), digest: Hash::of(&[b"image at", steady.as_bytes()]) }
     }
 }
@@ -111,7 +112,7 @@ impl Image {
     /// Reads a `data:` URI; says what is wrong with it.
     pub(super) fn of_data_uri(uri: &str) -> Result<Self, String> {
         let content = uri.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and(uri.get(5..));
-        let Some((head, content)) = content.and_then(|uri| uri.split_once(',')) else {
+        let Some((head, content)) = content.and_then(|uri| scan::split_once(uri, ",")) else {
             return Err("must be a `data:` URI with the image in base64".to_owned());
         };
         if !head.rsplit(';').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("base64")) {

@@ -10,6 +10,7 @@ use super::body::Members;
 use super::chunk::ReasoningFormat;
 use super::content::read_content;
 use super::image::ImageSource;
+use crate::halves::mended_json;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +125,7 @@ impl std::error::Error for RequestError {}
 
 /// Reads the body of a chat completion request.
 pub fn read_chat_request(body: &[u8]) -> Result<ChatRequest, RequestError> {
+    let body = &*mended_json(body);
     let mut members = Members::of_body(body)?;
     let model = read_model(&mut members)?.ok_or_else(|| RequestError::missing("model"))?;
     let messages = read_messages(members.take("messages"))?;

@@ -4,6 +4,7 @@ use super::body::Members;
 use super::request::{
     ReasoningChoice, RequestError, filled, read_include_usage, read_model, read_reasoning, read_search,
 };
+use crate::halves::mended_json;
 
 /// One further message in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub struct TurnMessage {
 
 /// Reads the body of a turn.
 pub fn read_turn_request(body: &[u8]) -> Result<TurnMessage, RequestError> {
+    let body = &*mended_json(body);
     let mut members = Members::of_body(body)?;
     let conversation_id = filled(members.string("conversation_id")?).ok_or_else(|| {
         RequestError::new(

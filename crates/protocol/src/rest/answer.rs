@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, FailureKind};
+use crate::halves::mended_json;
 use crate::lenient::{Flag, Number, Text};
 
 /// An answer that could not be used; says what was missing.
@@ -52,6 +53,7 @@ pub enum Uploaded {
 
 /// Reads the file id of [`super::upload`].
 pub fn read_upload(body: &[u8]) -> Result<Uploaded, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer<'a> {
@@ -65,6 +67,7 @@ pub fn read_upload(body: &[u8]) -> Result<Uploaded, ReadError> {
 
 /// Reads the file id of [`super::upload_direct`], or why the file was refused.
 pub fn read_upload_direct(body: &[u8]) -> Result<Uploaded, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct Metadata<'a> {
@@ -110,6 +113,7 @@ fn refusal(error: &Value) -> Option<String> {
 
 /// Reads the link id of [`super::share`].
 pub fn read_share(body: &[u8]) -> Result<String, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Share<'a> {
@@ -222,6 +226,7 @@ impl ResponseForm<'_> {
 
 /// Reads the answer of [`super::clone_share`].
 pub fn read_clone(body: &[u8]) -> Result<ClonedConversation, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize, Default)]
     #[serde(rename_all = "camelCase", default)]
     struct Conversation<'a> {
@@ -248,6 +253,7 @@ pub fn read_clone(body: &[u8]) -> Result<ClonedConversation, ReadError> {
 
 /// Reads the answer of [`super::load_responses`].
 pub fn read_responses(body: &[u8]) -> Result<Vec<StoredResponse>, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     struct Responses<'a> {
         #[serde(borrow)]
@@ -261,6 +267,7 @@ pub fn read_responses(body: &[u8]) -> Result<Vec<StoredResponse>, ReadError> {
 /// Makes the answer of [`super::load_responses`] for one message into a frame that [`super::decode`] reads: the stored answer
 /// then takes the same way as a streamed one.
 pub fn stored_answer_frame(body: &[u8]) -> Result<String, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     struct Responses<'a> {
         #[serde(borrow)]
@@ -290,6 +297,7 @@ pub enum Account {
 
 /// Reads the answer of [`super::account`] (UPSTREAM.md 12).
 pub fn read_account(body: &[u8]) -> Result<Account, ReadError> {
+    let body = &*mended_json(body);
     let answer: Map<String, Value> = read("session", body)?;
     let answer = Value::Object(answer);
     let text = |place: &str| answer.pointer(place)?.as_str().map(str::trim).filter(|text| !text.is_empty());
@@ -325,6 +333,7 @@ pub struct RateLimits {
 
 /// Reads the answer of [`super::rate_limits`].
 pub fn read_rate_limits(body: &[u8]) -> Result<RateLimits, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Limits {
@@ -358,6 +367,7 @@ pub fn read_rate_limits(body: &[u8]) -> Result<RateLimits, ReadError> {
 /// Reads the answer of [`super::subscriptions`]: the highest plan that is active, as this project names it (`basic`, `super`,
 /// `heavy`). Old rows stay listed; an account without any has the free plan.
 pub fn read_tier(body: &[u8]) -> Result<&'static str, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     struct Row {
         #[serde(default)]
@@ -421,6 +431,7 @@ pub struct InFlightResponse {
 
 /// Reads the answer of [`super::response_node`].
 pub fn read_response_nodes(body: &[u8]) -> Result<ResponseNodes, ReadError> {
+    let body = &*mended_json(body);
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Nodes<'a> {

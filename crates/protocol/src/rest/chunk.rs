@@ -9,12 +9,17 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::halves::{Halves, Mending};
 use crate::lenient::{Flag, Number, Text};
 
 /// Everything one frame says.
 #[derive(Debug, Default)]
 pub(super) struct Frame<'a> {
     pub(super) token: Option<Cow<'a, str>>,
+    /// What `token` has of characters that were cut in two.
+    pub(super) halves: Halves,
+    /// The frame held halves of characters, and is read without them.
+    mending: Option<Mending<'a>>,
     pub(super) is_thinking: bool,
     pub(super) is_soft_stop: bool,
     pub(super) tag: Tag<'a>,
@@ -187,6 +192,17 @@ fn payload_member<'a>(name: &str) -> Option<Member<'a>> {
     Some(Member::Payload(payload))
 }
 
+impl<'a> Frame<'a> {
+    /// Reads a frame that was refused for halves of characters in it.
+    pub(super) fn of_mended(mending: Mending<'a>) -> Result<Self, serde_json::Error> {
+        let mut frame = Frame { mending: Some(mending), ..Frame::default() };
+        let mut reader = serde_json::Deserializer::from_str(mending.mended);
+        Members { frame: &mut frame, level: Level::Top }.deserialize(&mut reader)?;
+        reader.end()?;
+        Ok(frame)
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Frame<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut frame = Frame::default();
@@ -222,7 +238,14 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
             match member {
                 Member::Result => members.next_value_seed(Members { frame, level: Level::Result })?,
                 Member::Response => members.next_value_seed(Members { frame, level: Level::Response })?,
-                Member::Token => frame.token = members.next_value::<Text<'de>>()?.0,
+                Member::Token => match frame.mending {
+                    None => frame.token = members.next_value::<Text<'de>>()?.0,
+                    Some(mending) => {
+                        let string = mending.string(members.next_value::<&'de RawValue>()?);
+                        (frame.token, frame.halves) =
+                            string.map(|(text, halves)| (Some(text), halves)).unwrap_or_default();
+                    }
+                },
                 Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::IsSoftStop => frame.is_soft_stop = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::MessageTag => {

@@ -9,6 +9,7 @@ use super::payload;
 use crate::drift::unknown;
 use crate::event::{Channel, GrokEvent, Severity, ToolCall};
 use crate::failure::is_known_name;
+use crate::halves::{Mending, mended};
 use crate::payload::{cards, layout, tool_usage_card};
 
 /// Decodes one REST frame, whichever envelope it came in; every member of a chunk is reported. Never fails: what is not known is
@@ -17,8 +18,21 @@ use crate::payload::{cards, layout, tool_usage_card};
 /// Ids come first and failures last, so that whoever reads in order knows what a text belongs to and has it before the end.
 pub fn decode(frame: &str, mut event: impl FnMut(GrokEvent<'_>)) {
     match serde_json::from_str::<Frame<'_>>(frame) {
-        Ok(read) => report(read, frame, &mut event),
-        Err(_) => event(unknown("", Cow::Borrowed("malformed"), frame)),
+        Ok(read) if read.payloads.is_empty() => report(read, frame, &mut event),
+        read => decode_mended(read.ok(), frame, &mut event),
+    }
+}
+
+/// A frame that cannot be read as it is, or holds what may be unreadable: payloads have not been looked into.
+fn decode_mended(read: Option<Frame<'_>>, frame: &str, event: &mut impl FnMut(GrokEvent<'_>)) {
+    if let Some(mended) = mended(frame)
+        && let Ok(read) = Frame::of_mended(Mending { original: frame, mended: &mended })
+    {
+        return report(read, &mended, event);
+    }
+    match read {
+        Some(read) => report(read, frame, event),
+        None => event(unknown("", Cow::Borrowed("malformed"), frame)),
     }
 }
 
@@ -143,7 +157,7 @@ fn report_text(frame: &mut Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {
         _ if frame.is_thinking => Channel::Thinking,
         _ => Channel::Final,
     };
-    event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take() });
+    event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take(), halves: frame.halves });
 }
 
 fn failure_event<'a>(payload: Payload, value: &RawValue) -> GrokEvent<'a> {

@@ -10,11 +10,13 @@ use serde_json::value::RawValue;
 use super::chunk::Payload;
 use crate::event::{ImageProgress, Severity, StoredAnswer, StoredError, ToolCall, ToolResult};
 use crate::failure::{Failure, classify_status, classify_stream_error, code_text};
+use crate::halves::read_value;
 use crate::lenient::Text;
 use crate::payload::{
     card, first_string, image_progress, read, result_list, shown_argument, snake_case, sources, stream_error_value,
     strings,
 };
+use crate::scan;
 
 /// The member name to report when a payload has a shape that is not known.
 pub(super) fn name(payload: Payload) -> &'static str {
@@ -82,15 +84,15 @@ pub(super) fn query_action(value: &RawValue) -> Option<ToolCall> {
 /// A tool call written as XML into a token (UPSTREAM.md 6.2).
 pub(super) fn tool_usage_xml(text: &str) -> Option<ToolCall> {
     let element = |name: &str| {
-        let start = text.find(&format!("<{name}>"))? + name.len() + 2;
+        let start = scan::find(text, &format!("<{name}>"))? + name.len() + 2;
         // The last closing tag, because the arguments may quote one.
-        let end = start + text.get(start..)?.rfind(&format!("</{name}>"))?;
+        let end = start + scan::rfind(text.get(start..)?, &format!("</{name}>"))?;
         text.get(start..end).map(str::trim)
     };
     let name = snake_case(element("xai:tool_name")?);
     let arguments = element("xai:tool_args").and_then(|arguments| {
         let json = arguments.strip_prefix("<![CDATA[").and_then(|json| json.strip_suffix("]]>")).unwrap_or(arguments);
-        serde_json::from_str::<Value>(json).ok()
+        read_value(json)
     });
     Some(ToolCall {
         id: element("xai:tool_usage_card_id").map(str::to_owned),

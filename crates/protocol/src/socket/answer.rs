@@ -1,6 +1,7 @@
 //! The events of one answer, in the chunk form and in the delta form (UPSTREAM.md 16.5 to 16.7).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -11,6 +12,7 @@ use super::payload::{self, Identified, Outcome};
 use crate::drift::unknown;
 use crate::event::{Card, Channel, GrokEvent, Severity, ToolCall};
 use crate::failure::{Failure, is_known_name};
+use crate::halves::Halves;
 use crate::payload::{cards, error_name, layout, read, stream_error_value, tool_usage_card};
 
 /// The agent that speaks for all, as it has always been called.
@@ -38,7 +40,7 @@ enum Agents {
     /// The first that answered.
     Leader(Box<str>),
     /// The listed ones without their leader.
-    Helpers(Vec<Box<str>>),
+    Helpers(Box<HashSet<Box<str>>>),
 }
 
 /// Whether the answer has ended.
@@ -137,7 +139,7 @@ impl Answer {
                 Channel::Thinking
             }
         };
-        event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take() });
+        event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout.take(), halves: frame.halves });
     }
 
     /// Whether this agent's answer is the answer: the first one's that is not known to be a helper.
@@ -146,7 +148,7 @@ impl Answer {
         let counts = match &self.agents {
             Agents::One => true,
             Agents::Leader(leader) => return **leader == *rollout,
-            Agents::Helpers(helpers) => helpers.iter().all(|helper| **helper != *rollout),
+            Agents::Helpers(helpers) => !helpers.contains(rollout),
         };
         if counts {
             self.agents = Agents::Leader(rollout.into());
@@ -185,7 +187,8 @@ impl Answer {
                 if rollouts.len() > 1 {
                     let leader = rollouts.iter().position(|name| name == LEADER).unwrap_or_default();
                     let helpers = rollouts.iter().enumerate().filter(|(index, _)| *index != leader);
-                    self.agents = Agents::Helpers(helpers.map(|(_, name)| name.as_str().into()).collect());
+                    let helpers: HashSet<Box<str>> = helpers.map(|(_, name)| name.as_str().into()).collect();
+                    self.agents = Agents::Helpers(Box::new(helpers));
                 }
                 event(GrokEvent::Layout { name, rollouts });
             }),
@@ -247,7 +250,7 @@ impl Answer {
         } else {
             return;
         };
-        event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout });
+        event(GrokEvent::Text { channel, text, step: frame.step, rollout: frame.rollout, halves: frame.halves });
     }
 
     /// In this form a card comes after the tag that names it, as a rule.
@@ -265,7 +268,7 @@ impl Answer {
         let Some(text) = text else { return };
         self.has_text = true;
         self.be_delta_form(event);
-        event(GrokEvent::Text { channel: Channel::Final, text, step: None, rollout: None });
+        event(GrokEvent::Text { channel: Channel::Final, text, step: None, rollout: None, halves: Halves::default() });
     }
 
     fn completed(&mut self, frame: &Frame<'_>, event: &mut impl FnMut(GrokEvent<'_>)) {

@@ -11,6 +11,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::value::RawValue;
 
 use super::name::{Kind, Level, Member, Payload, TextChannel};
+use crate::halves::{Halves, Mending};
 use crate::lenient::{Flag, Number, Text};
 
 /// Everything one server event says.
@@ -25,6 +26,10 @@ pub(super) struct Frame<'a> {
     /// The text of a chunk, and how many payloads stand before it.
     pub(super) text: Option<(Cow<'a, str>, usize)>,
     pub(super) channel: TextChannel<'a>,
+    /// What `text` or `delta` has of characters that were cut in two.
+    pub(super) halves: Halves,
+    /// The event held halves of characters, and is read without them.
+    mending: Option<Mending<'a>>,
     /// A piece of text of the delta form.
     pub(super) delta: Option<Cow<'a, str>>,
     pub(super) is_thinking: bool,
@@ -41,6 +46,30 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// Reads an event that was refused for halves of characters in it.
+    pub(super) fn of_mended(mending: Mending<'a>) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(mending.mended);
+        let frame = Frame { mending: Some(mending), ..Frame::default() }.read(&mut reader)?;
+        reader.end()?;
+        Ok(frame)
+    }
+
+    fn read<D: Deserializer<'a>>(mut self, deserializer: D) -> Result<Self, D::Error> {
+        Members { frame: &mut self, level: Level::Top }.deserialize(deserializer)?;
+        if self.kind == Kind::Missing && self.payload(Payload::Error).is_some() {
+            self.kind = Kind::Error;
+        }
+        Ok(self)
+    }
+
+    /// Reads a piece of text.
+    fn piece<A: MapAccess<'a>>(&mut self, members: &mut A) -> Result<Option<Cow<'a, str>>, A::Error> {
+        let Some(mending) = self.mending else { return Ok(members.next_value::<Text<'a>>()?.filled()) };
+        let Some((text, halves)) = mending.string(members.next_value::<&'a RawValue>()?) else { return Ok(None) };
+        self.halves = halves;
+        Ok(Text(Some(text)).filled())
+    }
+
     /// The first payload of this kind.
     pub(super) fn payload(&self, wanted: Payload) -> Option<&'a RawValue> {
         self.payloads.iter().find(|(payload, _)| *payload == wanted).map(|(_, value)| *value)
@@ -49,12 +78,7 @@ impl<'a> Frame<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Frame<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut frame = Frame::default();
-        Members { frame: &mut frame, level: Level::Top }.deserialize(deserializer)?;
-        if frame.kind == Kind::Missing && frame.payload(Payload::Error).is_some() {
-            frame.kind = Kind::Error;
-        }
-        Ok(frame)
+        Frame::default().read(deserializer)
     }
 }
 
@@ -94,10 +118,10 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
                 Member::Rollout => frame.rollout = members.next_value::<Text<'de>>()?.filled(),
                 Member::ChunkText => {
                     let before = frame.payloads.len();
-                    frame.text = members.next_value::<Text<'de>>()?.filled().map(|text| (text, before));
+                    frame.text = frame.piece(&mut members)?.map(|text| (text, before));
                 }
                 Member::Channel => frame.channel = members.next_value::<TextChannel<'de>>()?,
-                Member::Delta => frame.delta = members.next_value::<Text<'de>>()?.filled(),
+                Member::Delta => frame.delta = frame.piece(&mut members)?,
                 Member::IsThinking => frame.is_thinking = members.next_value::<Flag>()?.0.unwrap_or(false),
                 Member::WholeText => frame.whole_text = members.next_value::<Text<'de>>()?.filled(),
                 Member::Title => frame.title = members.next_value::<Text<'de>>()?.filled(),

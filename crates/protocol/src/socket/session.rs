@@ -13,6 +13,7 @@ use crate::drift::unknown;
 use crate::event::GrokEvent;
 use crate::failure::{Failure, FailureKind, classify_named, classify_stream_error, is_known_name};
 use crate::frame::FrameSplitter;
+use crate::halves::{Mending, mended};
 use crate::turn::TurnRequest;
 
 /// Random values from outside: this crate knows no randomness.
@@ -176,7 +177,12 @@ impl Session {
                 return self.read_damaged(&message[start..], to_send, event);
             };
             let end = frames.byte_offset();
-            self.frame(frame, &message[start..end], to_send, event);
+            let object = &message[start..end];
+            if frame.payloads.is_empty() {
+                self.frame(frame, object, to_send, event);
+            } else {
+                self.mended(Some(frame), object, to_send, event);
+            }
             start = end;
         }
     }
@@ -185,9 +191,9 @@ impl Session {
     fn read_damaged(&mut self, rest: &str, to_send: &mut Vec<String>, event: &mut impl FnMut(GrokEvent<'_>)) {
         let mut splitter = FrameSplitter::new(rest.len());
         let mut broken = 0;
-        let mut read = |object: &str| match serde_json::from_str::<Frame<'_>>(object) {
-            Ok(frame) => self.frame(frame, object, to_send, event),
-            Err(_) => broken += 1,
+        let mut read = |object: &str| {
+            let frame = serde_json::from_str::<Frame<'_>>(object).ok();
+            broken += u64::from(!self.mended(frame, object, to_send, event));
         };
         // Nothing in it is longer than it is.
         if splitter.push(rest.as_bytes(), &mut read).is_ok() {
@@ -196,6 +202,24 @@ impl Session {
         if broken + splitter.skipped() > 0 {
             event(unknown("", Cow::Borrowed("malformed"), rest));
         }
+    }
+
+    /// Takes one event that cannot be read as it is, or holds what may be unreadable: payloads have not been looked into. `false`:
+    /// it cannot be read at all.
+    fn mended(
+        &mut self,
+        frame: Option<Frame<'_>>,
+        object: &str,
+        to_send: &mut Vec<String>,
+        event: &mut impl FnMut(GrokEvent<'_>),
+    ) -> bool {
+        if let Some(mended) = mended(object)
+            && let Ok(frame) = Frame::of_mended(Mending { original: object, mended: &mended })
+        {
+            self.frame(frame, &mended, to_send, event);
+            return true;
+        }
+        frame.map(|frame| self.frame(frame, object, to_send, event)).is_some()
     }
 
     /// Takes one event; `object` is all of it.

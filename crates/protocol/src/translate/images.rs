@@ -2,9 +2,16 @@
 
 use crate::event::ImageProgress;
 use crate::history::Hash;
+use crate::{scan, steps};
 
 /// Images kept per answer; the upstream makes a handful.
 const IMAGES_LIMIT: usize = 64;
+
+/// Longest address that is linked, as it came.
+const LONGEST_TARGET: usize = 8_192;
+
+/// Longest title of an image, in characters.
+const LONGEST_TITLE: usize = 1_000;
 
 const ASSETS_ORIGIN: &str = "https://assets.grok.com/";
 
@@ -35,8 +42,9 @@ impl ImageLinks {
     }
 
     fn link(&self, id: &str, source: &str) -> String {
-        let path = &source[..source.find(['?', '#']).unwrap_or(source.len())];
-        let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+        let path =
+            &source[..scan::find_character(source, |character| matches!(character, '?' | '#')).unwrap_or(source.len())];
+        let ending = scan::rsplit_once(path, ".").map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
         let extension = EXTENSIONS.iter().find(|known| **known == ending).unwrap_or(&EXTENSIONS[0]);
         format!("{}/{id}.{extension}", self.base)
     }
@@ -155,8 +163,11 @@ impl Images {
 
     /// As [`Self::keep_stored`], for bare addresses; the paths of partial images are passed over.
     pub(super) fn keep_stored_urls(&mut self, urls: &[String]) {
-        for url in
-            urls.iter().filter(|url| !url.contains("-part-") && self.target(url).is_some()).cloned().collect::<Vec<_>>()
+        for url in urls
+            .iter()
+            .filter(|url| !scan::contains(url, "-part-") && self.target(url).is_some())
+            .cloned()
+            .collect::<Vec<_>>()
         {
             self.keep_stored(ImageProgress { url, is_final: true, ..ImageProgress::default() });
         }
@@ -197,7 +208,7 @@ impl Images {
             return link_target(path);
         }
         let path = path.trim_start_matches('/');
-        if path.is_empty() || path.contains(':') {
+        if path.is_empty() || scan::contains(path, ":") {
             return None;
         }
         Some(format!("{}/{}", self.assets_url.trim_end_matches('/'), escape_target(path)))
@@ -221,14 +232,17 @@ fn is_moderation(code: Option<&str>) -> bool {
     )
 }
 
-/// A web address as a Markdown link target; anything but http and https has none.
+/// A web address as a Markdown link target; anything but http and https has none, and nothing that is longer than addresses are:
+/// a text can refer to it as often as it likes.
 pub(super) fn link_target(url: &str) -> Option<String> {
     let url = url.trim();
-    (url.starts_with("https://") || url.starts_with("http://")).then(|| escape_target(url))
+    let is_link = (url.starts_with("https://") || url.starts_with("http://")) && url.len() <= LONGEST_TARGET;
+    is_link.then(|| escape_target(url))
 }
 
 /// Encodes what would end a Markdown link target.
 fn escape_target(target: &str) -> String {
+    steps::add(target.len());
     let mut escaped = String::with_capacity(target.len());
     for character in target.chars() {
         match character {
@@ -249,6 +263,7 @@ fn escape_target(target: &str) -> String {
 pub(super) fn image_markdown(title: &str, target: &str) -> String {
     let title: String = title
         .chars()
+        .take(LONGEST_TITLE)
         .map(|character| if matches!(character, '[' | ']' | '\\') || character.is_control() { ' ' } else { character })
         .collect();
     let title = title.trim();

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use crate::drift::Specimen;
 use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, Severity, Source, StoredAnswer};
 use crate::failure::Failure;
+use crate::halves::Seam;
 use crate::markup::MarkupScanner;
+use crate::steps;
 pub use images::{ImageLinks, MadeImage};
 use page::Page;
 use reasoning::Reasoning;
@@ -79,6 +81,8 @@ pub struct Translator {
     reasoning: Reasoning,
     /// The visible channel as it came, markup included: the stored message is compared with it.
     raw: String,
+    /// Where the pieces of `raw` meet.
+    seam: Seam,
     /// The last stored message that says something, unless it equals `raw`.
     stored: Option<String>,
     is_stored: bool,
@@ -103,6 +107,7 @@ impl Translator {
             reasoning: Reasoning::new(&options),
             options,
             raw: String::new(),
+            seam: Seam::default(),
             stored: None,
             is_stored: false,
             is_soft_stopped: false,
@@ -132,10 +137,14 @@ impl Translator {
     /// Reads the next event.
     pub fn event(&mut self, event: GrokEvent<'_>, out: &mut impl FnMut(ChatEvent<'_>)) {
         match event {
-            GrokEvent::Text { channel: Channel::Final, text, .. } => self.visible_text(&text, out),
-            GrokEvent::Text { channel, text, step, rollout } => {
+            GrokEvent::Text { channel: Channel::Final, text, halves, .. } => {
+                let text = self.seam.join(&text, halves);
+                self.visible_text(&text, out);
+            }
+            GrokEvent::Text { channel, text, step, rollout, halves } => {
                 if self.page.takes_reasoning() {
-                    self.reasoning.text(channel, &text, step, rollout.as_deref(), out);
+                    let place = (rollout.as_deref().unwrap_or_default(), step);
+                    self.reasoning.text(channel, (&text, halves), place, out);
                 }
             }
             GrokEvent::Answer { id } => set(&mut self.ids.response_id, &id),
@@ -174,6 +183,10 @@ impl Translator {
         }
         self.page.stop_waiting(out);
         self.add_missing_text(out);
+        // Where the stored message goes on, it has the whole character.
+        if let Some(half) = self.seam.end() {
+            self.visible_text(half, out);
+        }
         let page = &mut self.page;
         self.scanner.finish(|event| page.markup(event, out));
         self.page.show_stored_images(out);
@@ -256,6 +269,7 @@ impl Translator {
             // Thinking that comes after this is late and dropped, so nothing may be held back any longer.
             self.reasoning.close(out);
         }
+        steps::add(text.len());
         self.raw.push_str(text);
         let page = &mut self.page;
         self.scanner.push(text, |event| page.markup(event, out));
@@ -325,11 +339,13 @@ impl Translator {
         if !self.has_places
             && let Some(suffix) = stored.strip_prefix(self.raw.as_str())
         {
+            self.seam.end();
             return self.visible_text(suffix, out);
         }
         let rendered = self.page.render_whole(&stored);
         if self.page.complete_with(&rendered, out) {
             // What was held back is part of the rendered text.
+            self.seam.end();
             self.scanner = MarkupScanner::new();
         }
     }
@@ -343,6 +359,7 @@ impl Translator {
 
     fn add_sources(&mut self, sources: Vec<Source>) {
         for source in sources {
+            steps::add(self.sources.len() + 1);
             if self.sources.len() < SOURCES_LIMIT && !self.sources.iter().any(|known| known.url == source.url) {
                 self.sources.push(source);
             }

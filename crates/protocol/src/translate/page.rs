@@ -1,6 +1,6 @@
 //! The visible answer: markup to Markdown (UPSTREAM.md 6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::ChatEvent;
 use super::RenderOptions;
@@ -8,6 +8,7 @@ use super::images::{ImageTrouble, Images, MadeImage, image_markdown, link_target
 use super::visible::VisibleText;
 use crate::event::{Card, CardKind, ImageProgress};
 use crate::markup::{MarkupEvent, MarkupScanner};
+use crate::steps;
 
 /// Cards kept per answer; real answers have a few dozen.
 const CARDS_LIMIT: usize = 4096;
@@ -21,8 +22,8 @@ pub(super) struct Page {
     visible: VisibleText,
     images: Images,
     cards: HashMap<String, CardKind>,
-    /// Addresses in the order of first use; a citation's number is its place here.
-    cited: Vec<String>,
+    /// The number of each address that was cited, in the order of first use.
+    cited: HashMap<String, usize>,
     /// An image or a document was the last thing written: what follows starts a paragraph of its own.
     is_behind_block: bool,
     /// Inside a fenced document nothing else may be written.
@@ -37,7 +38,7 @@ pub(super) struct Page {
 #[derive(Debug)]
 struct Waiting {
     card_id: String,
-    behind: Vec<Held>,
+    behind: VecDeque<Held>,
 }
 
 /// A piece that waits.
@@ -61,7 +62,7 @@ impl Page {
             visible: VisibleText::default(),
             images: Images::new(options.assets_url.clone(), options.image_links.clone()),
             cards: HashMap::new(),
-            cited: Vec::new(),
+            cited: HashMap::new(),
             is_behind_block: false,
             is_in_document: false,
             waiting: None,
@@ -123,8 +124,9 @@ impl Page {
     fn go_on(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
         let Some(waiting) = self.waiting.take() else { return };
         self.reference(&waiting.card_id, out);
-        let mut behind = waiting.behind.into_iter();
-        for held in behind.by_ref() {
+        let mut behind = waiting.behind;
+        while let Some(held) = behind.pop_front() {
+            steps::add(1);
             match held {
                 Held::Text(text) => self.markup(MarkupEvent::Text(&text), out),
                 Held::Reference(card_id) => self.place(&card_id, out),
@@ -139,7 +141,11 @@ impl Page {
                 }
             }
             if let Some(waiting) = &mut self.waiting {
-                waiting.behind.extend(behind);
+                // What stands behind is not moved: there may be as many references as there are words.
+                for held in waiting.behind.drain(..).rev() {
+                    behind.push_front(held);
+                }
+                waiting.behind = behind;
                 break;
             }
         }
@@ -166,9 +172,9 @@ impl Page {
     /// The text refers to a card here.
     pub(super) fn place(&mut self, card_id: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.behind.push(Held::Reference(card_id.to_owned()));
+            waiting.behind.push_back(Held::Reference(card_id.to_owned()));
         } else if self.waits_for_cards && !self.is_in_document && !self.cards.contains_key(card_id) {
-            self.waiting = Some(Box::new(Waiting { card_id: card_id.to_owned(), behind: Vec::new() }));
+            self.waiting = Some(Box::new(Waiting { card_id: card_id.to_owned(), behind: VecDeque::new() }));
         } else {
             self.reference(card_id, out);
         }
@@ -264,7 +270,7 @@ impl Page {
         }
         for markdown in self.images.take_ready() {
             if let Some(waiting) = &mut self.waiting {
-                waiting.behind.push(Held::Image(markdown));
+                waiting.behind.push_back(Held::Image(markdown));
                 continue;
             }
             self.begin_block(out);
@@ -328,7 +334,7 @@ impl Waiting {
     fn hold(&mut self, event: MarkupEvent<'_>) {
         let held = match event {
             MarkupEvent::Text(text) => {
-                if let Some(Held::Text(last)) = self.behind.last_mut() {
+                if let Some(Held::Text(last)) = self.behind.back_mut() {
                     return last.push_str(text);
                 }
                 Held::Text(text.to_owned())
@@ -343,15 +349,16 @@ impl Waiting {
             MarkupEvent::ArtifactText(text) => Held::DocumentText(text.to_owned()),
             MarkupEvent::ArtifactEnd => Held::DocumentEnd,
         };
-        self.behind.push(held);
+        self.behind.push_back(held);
     }
 }
 
 /// The number of a source: its place in the order of first use.
-fn citation_number(cited: &mut Vec<String>, target: &str) -> usize {
-    if let Some(index) = cited.iter().position(|known| known == target) {
-        return index + 1;
+fn citation_number(cited: &mut HashMap<String, usize>, target: &str) -> usize {
+    if let Some(number) = cited.get(target) {
+        return *number;
     }
-    cited.push(target.to_owned());
-    cited.len()
+    let number = cited.len() + 1;
+    cited.insert(target.to_owned(), number);
+    number
 }

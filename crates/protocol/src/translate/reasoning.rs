@@ -1,8 +1,12 @@
 //! The reasoning channel: thinking, and a line for each search or other tool call (UPSTREAM.md 5.6 to 5.8).
 
+use std::collections::{HashMap, HashSet};
+
 use super::{ChatEvent, RenderOptions};
 use crate::event::{Channel, ToolCall, ToolResult};
+use crate::halves::{Halves, Seam};
 use crate::markup::{MarkupEvent, MarkupScanner};
+use crate::{scan, steps};
 
 /// The fixed heading with which nearly every thinking answer begins; it says nothing.
 const FIXED_HEADER: &str = "Thinking about your request";
@@ -19,22 +23,53 @@ pub(super) struct Reasoning {
     show_thinking: bool,
     show_search: bool,
     /// One scanner per agent: agents' texts interleave, and a tag may be open in one of them.
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     place: Place,
     bytes: usize,
     is_at_line_start: bool,
     /// How much of a replay is still to be skipped.
     skip_bytes: usize,
     is_shown: bool,
-    calls: Vec<String>,
+    calls: HashSet<String>,
     /// How far images are, as it was last told, in percent.
     image_percent: Option<u8>,
 }
 
-#[derive(Debug)]
+/// The lanes of an answer, by the names of their agents. An upstream may name as many as it likes.
+#[derive(Debug, Default)]
+struct Lanes {
+    lanes: Vec<Lane>,
+    numbers: HashMap<String, usize>,
+    /// The agent that spoke last is usually the one that speaks next.
+    last: Option<(String, usize)>,
+}
+
+#[derive(Debug, Default)]
 struct Lane {
-    rollout: String,
     scanner: MarkupScanner,
+    seam: Seam,
+}
+
+impl Lanes {
+    /// The number of an agent's lane.
+    fn of(&mut self, rollout: &str) -> usize {
+        if let Some((last, number)) = &self.last
+            && last == rollout
+        {
+            return *number;
+        }
+        steps::add(rollout.len() + 1);
+        let number = match self.numbers.get(rollout) {
+            Some(number) => *number,
+            None => {
+                self.lanes.push(Lane::default());
+                self.numbers.insert(rollout.to_owned(), self.lanes.len() - 1);
+                self.lanes.len() - 1
+            }
+        };
+        self.last = Some((rollout.to_owned(), number));
+        number
+    }
 }
 
 /// The step that the last text belonged to.
@@ -49,13 +84,13 @@ impl Reasoning {
         Self {
             show_thinking: options.show_thinking,
             show_search: options.show_search,
-            lanes: Vec::new(),
+            lanes: Lanes::default(),
             place: Place::default(),
             bytes: 0,
             is_at_line_start: true,
             skip_bytes: 0,
             is_shown: false,
-            calls: Vec::new(),
+            calls: HashSet::new(),
             image_percent: None,
         }
     }
@@ -79,19 +114,19 @@ impl Reasoning {
     pub(super) fn text(
         &mut self,
         channel: Channel,
-        text: &str,
-        step: Option<i64>,
-        rollout: Option<&str>,
+        (text, halves): (&str, Halves),
+        (rollout, step): (&str, Option<i64>),
         out: &mut impl FnMut(ChatEvent<'_>),
     ) {
         if channel == Channel::ThinkingHeader {
             return self.header(text, out);
         }
-        let rollout = rollout.unwrap_or_default();
         self.move_to(rollout, step, out);
-        let mut lane = self.take_lane(rollout);
-        lane.scanner.push(text, |event| self.markup(event, out));
-        self.lanes.push(lane);
+        let number = self.lanes.of(rollout);
+        let mut lane = std::mem::take(&mut self.lanes.lanes[number]);
+        let text = lane.seam.join(text, halves);
+        lane.scanner.push(&text, |event| self.markup(event, out));
+        self.lanes.lanes[number] = lane;
     }
 
     /// Writes a heading as a line of its own. It is complete in one piece, so its markup can be.
@@ -119,11 +154,12 @@ impl Reasoning {
         if !self.show_search {
             return;
         }
+        steps::add(argument.len());
         let key = call.id.clone().unwrap_or_else(|| format!("{} {argument}", call.name));
         if self.calls.contains(&key) || self.calls.len() >= CALLS_LIMIT {
             return;
         }
-        self.calls.push(key);
+        self.calls.insert(key);
         let line = format!("{} {argument}", tool_sign(&call.name));
         self.line(&line, out);
     }
@@ -162,15 +198,11 @@ impl Reasoning {
 
     /// No more reasoning will be shown: releases what was held back.
     pub(super) fn close(&mut self, out: &mut impl FnMut(ChatEvent<'_>)) {
-        for mut lane in std::mem::take(&mut self.lanes) {
+        for mut lane in std::mem::take(&mut self.lanes).lanes {
+            if let Some(half) = lane.seam.end() {
+                lane.scanner.push(half, |event| self.markup(event, out));
+            }
             lane.scanner.finish(|event| self.markup(event, out));
-        }
-    }
-
-    fn take_lane(&mut self, rollout: &str) -> Lane {
-        match self.lanes.iter().position(|lane| lane.rollout == rollout) {
-            Some(index) => self.lanes.swap_remove(index),
-            None => Lane { rollout: rollout.to_owned(), scanner: MarkupScanner::new() },
         }
     }
 
@@ -207,6 +239,7 @@ impl Reasoning {
     }
 
     fn write(&mut self, text: &str, out: &mut impl FnMut(ChatEvent<'_>)) {
+        steps::add(text.len());
         self.bytes += text.len();
         self.is_at_line_start = text.ends_with('\n');
         let skipped = text.ceil_char_boundary(self.skip_bytes.min(text.len()));
@@ -224,7 +257,7 @@ fn tool_sign(name: &str) -> &'static str {
         "browse_page" | "open_page" => "🌐",
         "code_execution" | "bash" => "⚙️",
         "generate_image" | "edit_image" => "🎨",
-        name if name.contains("search") => "🔍",
+        name if scan::contains(name, "search") => "🔍",
         _ => "🔧",
     }
 }

@@ -5,6 +5,7 @@ use super::{ChatEvent, Ending, ImageLinks, RenderOptions, Translator};
 use crate::drift::Specimen;
 use crate::event::{Card, CardKind, Channel, GrokEvent, ImageProgress, StoredAnswer};
 use crate::failure::FailureKind;
+use crate::halves::Halves;
 use crate::rest::decode;
 
 fn options() -> RenderOptions {
@@ -489,7 +490,7 @@ fn run_events(events: Vec<GrokEvent<'_>>) -> (Seen, Ending) {
 }
 
 fn visible(text: &str) -> GrokEvent<'_> {
-    GrokEvent::Text { channel: Channel::Final, text: text.into(), step: None, rollout: None }
+    GrokEvent::Text { channel: Channel::Final, text: text.into(), step: None, rollout: None, halves: Halves::default() }
 }
 
 fn citation_card(id: &str) -> GrokEvent<'static> {
@@ -570,8 +571,15 @@ fn text_waits_for_its_card_only_where_cards_come_late() {
         text: text.to_owned().into(),
         step: None,
         rollout: None,
+        halves: Halves::default(),
     };
-    let thought = || GrokEvent::Text { channel: Channel::Thinking, text: "thought".into(), step: None, rollout: None };
+    let thought = || GrokEvent::Text {
+        channel: Channel::Thinking,
+        text: "thought".into(),
+        step: None,
+        rollout: None,
+        halves: Halves::default(),
+    };
     // Without the word that cards come late, nothing waits.
     assert_eq!(late(vec![owned(&first), owned("x"), citation_card("a")]), "x|");
     let link = |number: u8, id: &str| format!("[[{number}]](https://example.org/{id})");

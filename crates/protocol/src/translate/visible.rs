@@ -1,6 +1,7 @@
 //! The text a client has been given, and the skipping of what it already has when an answer is replayed.
 
 use super::ChatEvent;
+use crate::steps;
 
 /// Everything visible so far.
 #[derive(Debug, Default)]
@@ -55,6 +56,7 @@ impl VisibleText {
             },
         };
         if !new.is_empty() {
+            steps::add(new.len());
             self.text.push_str(new);
             out(ChatEvent::Text(new));
         }
@@ -62,6 +64,7 @@ impl VisibleText {
 
     /// Compares a replayed piece with what was shown and returns what goes beyond it.
     fn behind_shown<'p>(&mut self, position: usize, piece: &'p str) -> Option<&'p str> {
+        steps::add(piece.len());
         let shown = &self.text[position..];
         if let Some(new) = piece.strip_prefix(shown) {
             self.replay = Replay::Live;

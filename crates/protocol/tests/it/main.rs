@@ -4,6 +4,7 @@
 
 mod cuts;
 mod golden;
+mod halves;
 mod markup;
 mod requests;
 mod resume;

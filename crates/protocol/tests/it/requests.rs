@@ -164,15 +164,6 @@ fn broken_json_is_refused_with_line_and_column() {
     }
 }
 
-/// A client that cuts a text between the halves of a surrogate pair, as browsers' string functions do.
-#[test]
-fn a_lone_surrogate_does_not_cost_the_request() {
-    let body = br#"{"model":"m","messages":[{"role":"user","content":"cut \ud83d"},{"role":"user","content":[{"type":"text","text":"\ude00 too"}]}]}"#;
-    let request = read_chat_request(body).unwrap();
-    assert!(request.messages[0].text.starts_with("cut "));
-    assert!(request.messages[1].text.ends_with(" too"));
-}
-
 #[test]
 fn the_short_form_is_read() {
     let body = json!({"conversation_id": "conv-1", "message": "and in French?", "model": "grok-3", "stream": true, "extra": 1});

@@ -1,6 +1,7 @@
 // Markdown of an answer as elements: no HTML, links shown in full, images from this gateway alone.
 import type { ReactNode } from "react";
 import { Copy } from "../../ui/Copy";
+import { pieces } from "./pieces";
 
 export function Markdown({ text }: { text: string }) {
 	const blocks: ReactNode[] = [];
@@ -66,30 +67,31 @@ function Code({ language, code }: { language: string; code: string }) {
 	);
 }
 
-const PIECES = /(!\[[^\]]*\]\([^)\s]+\)|\[[^\]]+\]\([^)\s]+\)|`[^`]+`|\*\*[^*]+\*\*|\*[^*\n]+\*)/g;
-
 function inline(text: string): ReactNode[] {
-	return text.split(PIECES).map((piece, index) => {
-		const image = /^!\[([^\]]*)\]\(([^)\s]+)\)$/.exec(piece);
-		if (image) return <Picture key={index} alt={image[1] ?? ""} address={image[2] ?? ""} />;
-		const link = /^\[([^\]]+)\]\(([^)\s]+)\)$/.exec(piece);
-		if (link && /^https?:\/\//.test(link[2] ?? "")) {
-			return (
-				<a key={index} href={link[2]} target="_blank" rel="noopener noreferrer" title={link[2]}>
-					{link[1]}
-				</a>
-			);
+	return pieces(text).map((piece, index) => {
+		switch (piece.kind) {
+			case "image":
+				return <Picture key={index} alt={piece.text} address={piece.address} />;
+			case "link":
+				if (!/^https?:\/\//.test(piece.address)) return `[${piece.text}](${piece.address})`;
+				return (
+					<a key={index} href={piece.address} target="_blank" rel="noopener noreferrer" title={piece.address}>
+						{piece.text}
+					</a>
+				);
+			case "code":
+				return (
+					<code key={index} className="rounded-pill bg-sunken px-1 font-mono text-xs">
+						{piece.text}
+					</code>
+				);
+			case "strong":
+				return <strong key={index}>{piece.text}</strong>;
+			case "emphasis":
+				return <em key={index}>{piece.text}</em>;
+			default:
+				return piece.text;
 		}
-		if (piece.startsWith("`") && piece.length > 2) {
-			return (
-				<code key={index} className="rounded-pill bg-sunken px-1 font-mono text-xs">
-					{piece.slice(1, -1)}
-				</code>
-			);
-		}
-		if (piece.startsWith("**") && piece.length > 4) return <strong key={index}>{piece.slice(2, -2)}</strong>;
-		if (piece.startsWith("*") && piece.endsWith("*") && piece.length > 2) return <em key={index}>{piece.slice(1, -1)}</em>;
-		return piece;
 	});
 }
 

@@ -4,10 +4,12 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use http::{HeaderMap, StatusCode, header};
+use protocol::halves::mended_json;
 use serde_json::{Map, Value, json};
 
 use super::error::AdminError;
 use crate::clock::parse_timestamp;
+use crate::reading;
 use crate::settings::FieldError;
 
 /// Admin bodies are small; the largest is a patch of all settings.
@@ -51,8 +53,8 @@ async fn read<S: Send + Sync>(mut request: Request, state: &S, limit: usize) -> 
     }
     DefaultBodyLimit::apply(DefaultBodyLimit::max(limit), &mut request);
     let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection, limit))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| AdminError::invalid_request(format!("the body is not JSON: {error}")))
+    let read = reading::read(bytes.len(), move || serde_json::from_slice(&mended_json(&bytes))).await;
+    read.map_err(|error| AdminError::invalid_request(format!("the body is not JSON: {error}")))
 }
 
 impl<S: Send + Sync> FromRequest<S> for Members {

@@ -1,6 +1,8 @@
 //! `POST /conversations/match`: which turn a list of messages would go on from, by the look-up that chats use. Nothing is asked of
 //! the upstream and nothing is written.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use protocol::history::{Difference, History};
@@ -17,6 +19,7 @@ use super::described::MatchRequest;
 use super::error::{AdminError, pointer};
 use crate::conversations::{Alike, PlanError, Probe, Side, Wanted, WhyNot};
 use crate::keys::CONSOLE_KEY;
+use crate::reading::{self, LARGE_BYTES};
 
 /// The body is read as a chat request is, and that names a model.
 const MODEL: &str = "grok-4.2";
@@ -103,9 +106,14 @@ pub(super) async fn probe(
     };
     let messages = body.required_value("messages");
     body.finish()?;
-    let roles = roles(&messages);
-    let request = serde_json::to_vec(&json!({ "model": MODEL, "messages": messages })).map_err(AdminError::internal)?;
-    let history = History::read(&read_chat_request(&request).map_err(of_request)?.messages);
+    let (roles, history) = reading::read(LARGE_BYTES + 1, move || {
+        let roles = roles(&messages);
+        let request =
+            serde_json::to_vec(&json!({ "model": MODEL, "messages": messages })).map_err(AdminError::internal)?;
+        let history = History::read(&read_chat_request(&request).map_err(of_request)?.messages);
+        Ok::<_, AdminError>((roles, Arc::new(history)))
+    })
+    .await?;
     let ttl = state.settings.current().conversation_ttl;
     let probe = match state.conversations.probe(&key_id, &wanted, &history, ttl).await {
         Ok(probe) => probe,

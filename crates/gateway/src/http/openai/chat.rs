@@ -8,10 +8,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use protocol::openai::{RequestError, read_chat_request, read_turn_request};
+use protocol::openai::RequestError;
 
 use super::stream::{AnswerStream, StreamOptions};
-use super::turn::Turn;
+use super::turn::{Turn, TurnBody};
 use super::whole::whole_answer;
 use crate::audit::{RequestEnding, RequestRecord};
 use crate::chat::{Answer, Receipt};
@@ -25,6 +25,7 @@ use crate::http::public_url::public_url;
 use crate::http::request_id::RequestId;
 use crate::http::streamed::LongAnswer;
 use crate::keys::{Admission, ApiKey, CONSOLE_KEY, Verified};
+use crate::reading;
 use crate::settings::Settings;
 
 /// Which way the turn took.
@@ -39,16 +40,14 @@ const X_IGNORED: HeaderName = HeaderName::from_static("x-grok2api-ignored");
 /// Longest list of ignored members; some clients send many, and headers have limits.
 const IGNORED: usize = 1_000;
 
-type Read = fn(&[u8], &ApiKey, &Settings, &HeaderMap) -> Result<Turn, RequestError>;
+type Read = fn(&[u8]) -> Result<TurnBody, RequestError>;
 
 pub(in crate::http) async fn chat_completions(State(state): State<ApiState>, request: Request<Body>) -> Response {
-    let read: Read = |body, key, settings, headers| Ok(Turn::of_chat(read_chat_request(body)?, key, settings, headers));
-    serve(state, request, "/v1/chat/completions", read).await
+    serve(state, request, "/v1/chat/completions", TurnBody::of_chat).await
 }
 
 pub(in crate::http) async fn responses(State(state): State<ApiState>, request: Request<Body>) -> Response {
-    let read: Read = |body, key, settings, _| Ok(Turn::of_message(read_turn_request(body)?, key, settings));
-    serve(state, request, "/v1/responses", read).await
+    serve(state, request, "/v1/responses", TurnBody::of_message).await
 }
 
 async fn serve(state: ApiState, request: Request<Body>, route: &'static str, read: Read) -> Response {
@@ -100,7 +99,8 @@ async fn read_turn(
 ) -> Result<Turn, ApiError> {
     let body = body::read(headers, body, settings.max_body_mb).await?;
     record.read();
-    let turn = read(&body, key, settings, headers)?;
+    let body = reading::read(body.len(), move || read(&body)).await?;
+    let turn = Turn::new(body, key, settings, headers);
     note_turn(&turn, key, settings, record)?;
     Ok(turn)
 }
@@ -151,17 +151,18 @@ pub(in crate::http) async fn console_chat(
 ) -> Result<Response, ApiError> {
     record.row.key_id = Some(CONSOLE_KEY.to_owned());
     let settings = state.settings.current();
-    let turn = admit_console(&state, ask.as_key.as_deref()).and_then(|admission| {
+    let turn = async {
+        let admission = admit_console(&state, ask.as_key.as_deref())?;
         record.read();
-        let request = read_chat_request(&ask.body)?;
-        let mut turn = Turn::of_chat(request, admission.key(), &settings, headers);
+        let body = reading::read(ask.body.len(), move || TurnBody::of_chat(&ask.body)).await?;
+        let mut turn = Turn::new(body, admission.key(), &settings, headers);
         note_turn(&turn, admission.key(), &settings, &mut record)?;
         // Whatever key's limits apply: the conversations are the console's.
         CONSOLE_KEY.clone_into(&mut turn.ask.key_id);
         turn.ask.account = ask.account;
         Ok((turn, admission))
-    });
-    let (turn, admission) = match turn {
+    };
+    let (turn, admission) = match Box::pin(turn).await {
         Ok(admitted) => admitted,
         Err(error) => return Err(refused(error, &mut record)),
     };

@@ -2,7 +2,9 @@
 
 use http::HeaderMap;
 use protocol::history::History;
-use protocol::openai::{ChatRequest, Message, ReasoningChoice, ReasoningFormat, Role, TokenCount, TurnMessage};
+use protocol::openai::{
+    Message, ReasoningChoice, ReasoningFormat, RequestError, Role, TokenCount, read_chat_request, read_turn_request,
+};
 
 use crate::chat::Ask;
 use crate::conversations::Wanted;
@@ -30,30 +32,46 @@ pub(super) struct Turn {
     pub(super) ignored: Vec<String>,
 }
 
-impl Turn {
-    /// From a chat completion request.
-    pub(super) fn of_chat(request: ChatRequest, key: &ApiKey, settings: &Settings, headers: &HeaderMap) -> Self {
-        let prompt_tokens = count_prompt(&request.messages);
-        let wanted = Wanted {
-            conversation_id: request.conversation_id,
-            previous_response_id: request.previous_response_id,
-            client_chat: client_chat(headers),
-        };
-        let history = History::read(&request.messages);
-        let ask = ask(&request.model, history, wanted, request.reasoning, request.search, key, settings);
-        Self {
-            ask,
+/// What the body of either route says: all that takes time in proportion to its length.
+pub(super) struct TurnBody {
+    model: String,
+    history: History,
+    wanted: Wanted,
+    /// Whether the client may name its chat in a header.
+    may_name_chat: bool,
+    reasoning: ReasoningChoice,
+    search: Option<bool>,
+    stream: bool,
+    include_usage: bool,
+    prompt_tokens: u64,
+    ignored: Vec<String>,
+}
+
+impl TurnBody {
+    /// Reads a chat completion request.
+    pub(super) fn of_chat(body: &[u8]) -> Result<Self, RequestError> {
+        let request = read_chat_request(body)?;
+        Ok(Self {
             model: request.model,
+            history: History::read(&request.messages),
+            wanted: Wanted {
+                conversation_id: request.conversation_id,
+                previous_response_id: request.previous_response_id,
+                client_chat: None,
+            },
+            may_name_chat: true,
+            reasoning: request.reasoning,
+            search: request.search,
             stream: request.stream,
             include_usage: request.include_usage,
-            format: format(request.reasoning, key, settings),
-            prompt_tokens,
+            prompt_tokens: count_prompt(&request.messages),
             ignored: request.ignored,
-        }
+        })
     }
 
-    /// From the short form: one message for a conversation that is named.
-    pub(super) fn of_message(request: TurnMessage, key: &ApiKey, settings: &Settings) -> Self {
+    /// Reads the short form: one message for a conversation that is named.
+    pub(super) fn of_message(body: &[u8]) -> Result<Self, RequestError> {
+        let request = read_turn_request(body)?;
         let message = Message {
             role: Role::User,
             text: request.message,
@@ -63,46 +81,50 @@ impl Turn {
             name: None,
         };
         let messages = [message];
-        let wanted = Wanted {
-            conversation_id: Some(request.conversation_id),
-            previous_response_id: request.previous_response_id,
-            client_chat: None,
-        };
-        let model = request.model.unwrap_or_else(|| DEFAULT_MODEL.to_owned());
-        let history = History::read(&messages);
-        let ask = ask(&model, history, wanted, request.reasoning, request.search, key, settings);
-        Self {
-            ask,
-            model,
+        Ok(Self {
+            model: request.model.unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            history: History::read(&messages),
+            wanted: Wanted {
+                conversation_id: Some(request.conversation_id),
+                previous_response_id: request.previous_response_id,
+                client_chat: None,
+            },
+            may_name_chat: false,
+            reasoning: request.reasoning,
+            search: request.search,
             stream: request.stream,
             include_usage: request.include_usage,
-            format: format(request.reasoning, key, settings),
             prompt_tokens: count_prompt(&messages),
             ignored: request.ignored,
-        }
+        })
     }
 }
 
-fn ask(
-    model: &str,
-    history: History,
-    wanted: Wanted,
-    reasoning: ReasoningChoice,
-    search: Option<bool>,
-    key: &ApiKey,
-    settings: &Settings,
-) -> Ask {
-    let by_key = key.reasoning.map(|reasoning| reasoning != KeyReasoning::Hidden);
-    Ask {
-        key_id: key.id.clone(),
-        model: settings.model(model),
-        history,
-        wanted,
-        account: None,
-        show_thinking: reasoning.show.or(by_key).unwrap_or(settings.show_thinking),
-        show_search: settings.show_search,
-        search: search.unwrap_or(true),
-        public_url: String::new(),
+impl Turn {
+    /// What a body means under this key and these settings.
+    pub(super) fn new(body: TurnBody, key: &ApiKey, settings: &Settings, headers: &HeaderMap) -> Self {
+        let client_chat = if body.may_name_chat { client_chat(headers) } else { None };
+        let by_key = key.reasoning.map(|reasoning| reasoning != KeyReasoning::Hidden);
+        let ask = Ask {
+            key_id: key.id.clone(),
+            model: settings.model(&body.model),
+            history: body.history,
+            wanted: Wanted { client_chat, ..body.wanted },
+            account: None,
+            show_thinking: body.reasoning.show.or(by_key).unwrap_or(settings.show_thinking),
+            show_search: settings.show_search,
+            search: body.search.unwrap_or(true),
+            public_url: String::new(),
+        };
+        Self {
+            ask,
+            model: body.model,
+            stream: body.stream,
+            include_usage: body.include_usage,
+            format: format(body.reasoning, key, settings),
+            prompt_tokens: body.prompt_tokens,
+            ignored: body.ignored,
+        }
     }
 }
 

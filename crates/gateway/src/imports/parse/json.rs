@@ -1,6 +1,7 @@
 //! JSON of this and other gateways. Their forms differ and change, so a value is read by what it is: a list of tokens; an object with
 //! a member that is named like a token; or an object whose members are named by tokens.
 
+use protocol::steps;
 use serde_json::{Map, Value};
 
 use super::{Found, Listed, Unreadable, is_web_token, label, tier, token};
@@ -23,12 +24,12 @@ pub(super) fn read(value: &Value) -> Listed {
     listed
 }
 
-/// `pool` is the name of the list that the value stands in: other gateways keep one per tier.
+/// `pool` is the tier that the name of the list stands for in which the value stands: other gateways keep one list per tier.
 fn walk(value: &Value, pool: Option<&str>, depth: usize, listed: &mut Listed) {
     match value {
         _ if depth > DEEPEST => {}
         Value::Array(items) => items.iter().for_each(|item| match item {
-            Value::String(text) => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Value::String(text) => take(text, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             // In a list of accounts each entry is told of.
             Value::Null | Value::Bool(_) | Value::Number(_) if depth == 0 => {
                 listed.entries += 1;
@@ -45,7 +46,7 @@ fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed
     let own_token = TOKEN_NAMES.iter().find_map(|name| members.get(*name)?.as_str());
     if let Some(text) = own_token {
         return match cookie_name(members) {
-            Some("sso") => take(text, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Some("sso") => take(text, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             // Another cookie of the browser: nothing that the upstream is to be shown as a login.
             Some(_) => {}
             None => take(text, particulars(members, pool), listed),
@@ -56,8 +57,8 @@ fn object(members: &Map<String, Value>, pool: Option<&str>, depth: usize, listed
         match member {
             // `{"<token>": {…}}`, as the Python Grok2API and others store it. Tests and odd tokens have no dots, but such members.
             Value::Object(entry) if is_token || is_entry(entry) => take(name, particulars(entry, pool), listed),
-            Value::Array(_) | Value::Object(_) => walk(member, Some(name), depth + 1, listed),
-            _ if is_token => take(name, Found { tier: pool.and_then(tier), ..Found::default() }, listed),
+            Value::Array(_) | Value::Object(_) => walk(member, tier(name).as_deref(), depth + 1, listed),
+            _ if is_token => take(name, Found { tier: pool.map(str::to_owned), ..Found::default() }, listed),
             _ => {}
         }
     }
@@ -77,6 +78,7 @@ fn is_entry(members: &Map<String, Value>) -> bool {
 }
 
 fn take(text: &str, found: Found, listed: &mut Listed) {
+    steps::add(text.len() + 1);
     listed.entries += 1;
     let place = listed.entries;
     match token(text) {
@@ -99,7 +101,7 @@ fn particulars(members: &Map<String, Value>, pool: Option<&str>) -> Found {
     Found {
         label: text(&LABEL_NAMES).and_then(label),
         tags,
-        tier: text(&TIER_NAMES).and_then(tier).or_else(|| pool.and_then(tier)),
+        tier: text(&TIER_NAMES).and_then(tier).or_else(|| pool.map(str::to_owned)),
         enabled,
         ..Found::default()
     }

@@ -1,6 +1,8 @@
 //! Lines: a token, `sso=…`, a whole cookie line, a table with or without a header, or what sellers write
 //! (`mail----password----token`).
 
+use protocol::steps;
+
 use super::{Found, Listed, Unreadable, is_web_token, json, label, tier, token};
 
 /// What separates the fields of a line. Semicolons belong to cookies.
@@ -130,6 +132,7 @@ fn is_mail(text: &str) -> bool {
 
 /// The fields of a line; in a table with commas a field may stand in quotes, with doubled ones inside.
 fn fields(line: &str, separator: &str) -> Vec<String> {
+    steps::add(line.len());
     if separator != "," {
         return line.split(separator).map(|field| field.trim().to_owned()).collect();
     }

@@ -117,3 +117,43 @@ fn an_object_without_accounts_is_told() {
     assert_eq!(parse(r#"{"a": [1, null]}"#).unreadable.len(), 1);
     assert_eq!(parse(""), Listed::default());
 }
+
+/// Counted, not timed: see `protocol::steps`.
+#[test]
+fn a_list_costs_no_more_than_its_text() {
+    let telling = [
+        "a",
+        "\n",
+        "----",
+        ",",
+        "\"",
+        "\"\"",
+        ",\n",
+        "sso=",
+        "sso=;",
+        "eyJ.a.b",
+        "a.",
+        "a@b.c",
+        "Cookie:",
+        "{\n",
+        "{\"a\":",
+        "[",
+        "{\"token\":\"x\"}\n",
+        "token,label\n",
+        "a|",
+        ":",
+        "=",
+        ";",
+    ];
+    for length in [64 * 1024, 1024 * 1024] {
+        let texts = telling.iter().map(|short| short.repeat(length / short.len()));
+        // A list under a long name: its tier is the same for all.
+        let pool = |name: &str| format!("{{\"{name}\":[{}0]}}", "\"token-1\",".repeat(length / 20));
+        let entries =
+            format!("{{\"{}\":[{}0]}}", "p".repeat(length / 2), "{\"token\":\"token-1\"},".repeat(length / 40));
+        for text in texts.chain([pool(&"super".repeat(length / 10)), pool(&"x".repeat(length / 2)), entries]) {
+            let steps = protocol::steps::counted(|| parse(&text)).1;
+            assert!(steps <= 40 * text.len() as u64, "{steps} steps for {} bytes of {:?}", text.len(), &text[..12]);
+        }
+    }
+}

@@ -18,7 +18,7 @@ fn events_of_text(frame: &str) -> Vec<String> {
 /// One line per event, enough to tell them apart.
 fn brief(event: &GrokEvent<'_>) -> String {
     match event {
-        GrokEvent::Text { channel, text, step, rollout } => {
+        GrokEvent::Text { channel, text, step, rollout, .. } => {
             let (step, rollout) = (step.unwrap_or(-1), rollout.as_deref().unwrap_or("-"));
             format!("{channel:?} {text} {step} {rollout}")
         }
