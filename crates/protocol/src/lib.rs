@@ -22,6 +22,7 @@ pub mod model;
 pub mod openai;
 mod payload;
 pub mod rest;
+pub mod size;
 pub mod socket;
 pub mod translate;
 pub mod turn;

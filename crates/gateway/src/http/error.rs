@@ -366,11 +366,32 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             | Patience::Idle(_)
             | Patience::Total(_),
         ) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}.")),
+        UpstreamErrorKind::TooLarge { limit_mb } => {
+            let message = format!(
+                "The answer is larger than {limit_mb} MB, the limit of this gateway (`max_answer_mb`). Ask for it in parts."
+            );
+            bad_gateway("answer_too_large", message).hopeless()
+        }
+        UpstreamErrorKind::Oversized(_) => {
+            let message = "The upstream sent more in one piece than this gateway reads (`max_answer_mb`).";
+            bad_gateway("answer_too_large", message.to_owned()).hopeless()
+        }
+        UpstreamErrorKind::NoMemory => {
+            let message = "The open answers together are larger than this gateway keeps in memory (`max_answers_mb`). Try again \
+                           when some of them have ended.";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "answers_too_large", message).retry_after(5)
+        }
+        UpstreamErrorKind::Exhausted(_) => {
+            let message = "The machine of this gateway cannot open another connection: it has no more file descriptors, ports, or \
+                           buffers. The log has the reason.";
+            tracing::error!(%error, "no connection to the upstream could be opened");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "machine_exhausted", message).retry_after(5)
+        }
         UpstreamErrorKind::Empty => bad_gateway("upstream_empty_answer", "The upstream's answer was empty.".to_owned()),
         UpstreamErrorKind::Truncated => {
             bad_gateway("upstream_truncated", "The upstream's answer was cut off.".to_owned())
         }
-        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) | UpstreamErrorKind::Oversized(_) => {
+        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) => {
             bad_gateway("upstream_error", format!("Upstream: {error}."))
         }
     }

@@ -19,7 +19,9 @@ use uuid::Uuid;
 use super::rest_answer::RestAnswer;
 use super::shards::{Shards, Slot};
 use super::socket_answer::SocketAnswer;
-use super::{Credential, UpstreamAnswer, UpstreamError, UpstreamErrorKind, socket};
+use super::{
+    AnswerLimits, AnswerMemory, Credential, HeldMemory, UpstreamAnswer, UpstreamError, UpstreamErrorKind, socket,
+};
 use crate::settings::Settings;
 
 /// An error's body is read up to here; what is told of it fits many times over.
@@ -59,6 +61,7 @@ struct Shared {
     assets_url: String,
     tls: rustls::ClientConfig,
     tasks: TaskTracker,
+    memory: AnswerMemory,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
     generations: Mutex<HashMap<ThreadId, Generation>>,
     /// Whether TLS connections are taken to speak HTTP/2 from the start. Then the client opens one and lets the others wait for
@@ -120,11 +123,17 @@ impl Upstream {
             assets_url: options.assets_url,
             tls,
             tasks,
+            memory: AnswerMemory::default(),
             generations: Mutex::default(),
             assume_http2,
             http2_proven,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What all open answers together hold.
+    pub(crate) fn memory(&self) -> &AnswerMemory {
+        &self.shared.memory
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -170,7 +179,7 @@ impl Upstream {
     ) -> Result<UpstreamAnswer, UpstreamError> {
         let client = self.clients(settings)?.sockets;
         let socket = socket::connect(&client, &self.shared.base_url, credential, user_id, settings).await?;
-        let answer = SocketAnswer::ask(socket, turn, self.shared.tasks.clone());
+        let answer = SocketAnswer::ask(socket, turn, AnswerLimits::new(settings), self.shared.tasks.clone());
         Ok(UpstreamAnswer::Websocket(Box::new(answer)))
     }
 
@@ -195,7 +204,7 @@ impl Upstream {
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
         let is_page = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
         if status == 200 && !is_page {
-            return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot)));
+            return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot, AnswerLimits::new(settings))));
         }
         let body = read_error_body(response).await;
         Err(refusal(credential, status, content_type.as_deref(), &body))
@@ -231,22 +240,37 @@ impl Upstream {
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        let body = tokio::time::timeout(patience, self.unary(credential, route, settings))
+        let (body, _held) = tokio::time::timeout(patience, self.unary(credential, route, settings))
             .await
             .map_err(|_| UpstreamError::from(UpstreamErrorKind::Timeout(super::Patience::Total(patience))))??;
         read(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
-    async fn unary(&self, credential: &Credential, route: Route, settings: &Settings) -> Result<Bytes, UpstreamError> {
-        let (response, _slot) = self.send(credential, route, settings).await?;
+    /// A whole answer, and what it holds of the memory for answers.
+    async fn unary(
+        &self,
+        credential: &Credential,
+        route: Route,
+        settings: &Settings,
+    ) -> Result<(Bytes, HeldMemory), UpstreamError> {
+        let (mut response, _slot) = self.send(credential, route, settings).await?;
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
-        let limit = if status == 200 { UNARY_BODY } else { ERROR_BODY };
-        let body = read_body(response, limit).await?;
         let is_page = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
-        if status == 200 && !is_page {
-            return Ok(body);
+        if status != 200 || is_page {
+            let body = read_error_body(response).await;
+            return Err(refusal(credential, status, content_type.as_deref(), &body));
         }
-        Err(refusal(credential, status, content_type.as_deref(), &body))
+        let (limits, mut held) = (AnswerLimits::new(settings), self.shared.memory.hold());
+        let mut body = BytesMut::new();
+        while let Some(piece) = next_piece(&mut response).await? {
+            if body.len() + piece.len() > UNARY_BODY {
+                let words = format!("the answer to a call is larger than {UNARY_BODY} bytes");
+                return Err(UpstreamErrorKind::Oversized(words).into());
+            }
+            body.extend_from_slice(&piece);
+            held.grow(0, body.len(), &limits)?;
+        }
+        Ok((body.freeze(), held))
     }
 
     async fn send(
@@ -394,10 +418,16 @@ pub(super) async fn read_error_body(response: reqwest::Response) -> Bytes {
     read_body(response, ERROR_BODY).await.unwrap_or_default()
 }
 
+/// The next piece of a body; decompression hands over a few KiB at a time. A body that never stops lets others have the thread.
+pub(super) async fn next_piece(response: &mut reqwest::Response) -> Result<Option<Bytes>, reqwest::Error> {
+    tokio::task::coop::consume_budget().await;
+    response.chunk().await
+}
+
 /// Reads a body up to `limit`.
 pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, UpstreamError> {
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await? {
+    while let Some(piece) = next_piece(&mut response).await? {
         let room = limit - body.len();
         body.extend_from_slice(&piece[..piece.len().min(room)]);
         if body.len() == limit {

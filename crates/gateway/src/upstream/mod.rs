@@ -10,6 +10,8 @@ mod client;
 mod credential;
 mod error;
 mod exit;
+mod memory;
+mod metered;
 mod probe;
 mod public_address;
 mod rest_answer;
@@ -24,12 +26,9 @@ pub(crate) use answer::{Heard, UpstreamAnswer};
 pub(crate) use client::{CallError, Upstream, UpstreamOptions};
 pub(crate) use credential::Credential;
 pub(crate) use error::{Patience, UpstreamError, UpstreamErrorKind};
-pub(crate) use exit::{BreakerLimits, ExitBreaker, ExitClosed};
+pub(crate) use exit::{ExitBreaker, ExitClosed};
+pub(crate) use memory::{AnswerLimits, AnswerMemory, HeldMemory};
 pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
 pub(crate) use web::WebError;
-
-/// The longest thing the upstream says at once. Stored answers with many cards reach a few MiB, and the upstream repeats the
-/// question.
-const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;

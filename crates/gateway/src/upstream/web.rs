@@ -10,6 +10,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, LOCATION, USER_AGENT};
 use reqwest::{Client, Response, Url};
 
+use super::client::next_piece;
 use super::public_address::{NotPublic, is_permitted, permitted};
 use super::{Upstream, UpstreamError};
 use crate::settings::{Network, Settings};
@@ -138,7 +139,7 @@ async fn read_whole(mut response: Response, limit: usize) -> Result<Bytes, WebEr
         return Err(WebError::TooLarge(limit));
     }
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
+    while let Some(piece) = next_piece(&mut response).await.map_err(unreachable)? {
         if body.len() + piece.len() > limit {
             return Err(WebError::TooLarge(limit));
         }

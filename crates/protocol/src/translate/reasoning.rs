@@ -13,6 +13,9 @@ const ARGUMENT_LIMIT_CHARACTERS: usize = 160;
 /// Calls remembered as shown; one call may be told several times.
 const CALLS_LIMIT: usize = 1024;
 
+/// Agents whose texts are told apart; real answers have a dozen. Further ones share a lane.
+const LANES_LIMIT: usize = 64;
+
 /// The reasoning channel of one answer.
 #[derive(Debug)]
 pub(super) struct Reasoning {
@@ -168,6 +171,8 @@ impl Reasoning {
     }
 
     fn take_lane(&mut self, rollout: &str) -> Lane {
+        let is_known = self.lanes.iter().any(|lane| lane.rollout == rollout);
+        let rollout = if is_known || self.lanes.len() < LANES_LIMIT { rollout } else { "" };
         match self.lanes.iter().position(|lane| lane.rollout == rollout) {
             Some(index) => self.lanes.swap_remove(index),
             None => Lane { rollout: rollout.to_owned(), scanner: MarkupScanner::new() },
