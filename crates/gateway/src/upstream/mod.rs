@@ -5,6 +5,7 @@
 //! are spread over several clients and the open streams of each are counted here.
 
 mod answer;
+mod aside;
 mod assets;
 mod client;
 mod credential;
@@ -12,6 +13,7 @@ mod error;
 mod exit;
 mod memory;
 mod metered;
+mod names;
 mod probe;
 mod public_address;
 mod rest_answer;
@@ -19,6 +21,7 @@ mod shards;
 mod socket;
 mod socket_answer;
 mod transport;
+mod upload_body;
 mod verdict;
 mod web;
 
@@ -31,4 +34,4 @@ pub(crate) use memory::{AnswerLimits, AnswerMemory, HeldMemory};
 pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
-pub(crate) use web::WebError;
+pub(crate) use web::{Room, WebError};

@@ -8,6 +8,9 @@ use crate::harness::Rig;
 use crate::probes::question;
 use crate::raw_upstream::{Answer, RawUpstream};
 
+/// Requests of others meanwhile.
+const REQUESTS: usize = 5;
+
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
 
 fn chunk(body: &str) -> String {
@@ -35,14 +38,14 @@ async fn others_are_served(transport: &str, what: &str, answer: Answer) {
         rig.until("the flood has begun", async |_| upstream.open() > 0).await;
         let began = Instant::now();
         let others = async {
-            for _ in 0..20 {
+            for _ in 0..REQUESTS {
                 let health = rig.http().get(rig.url("/health")).send().await.unwrap();
                 assert_eq!(health.status(), 200);
             }
         };
         let served = tokio::time::timeout(Duration::from_secs(60), others).await;
         assert!(served.is_ok(), "{what}: nobody else is served");
-        println!("{transport}, {what}: 20 requests in {:?} meanwhile", began.elapsed());
+        println!("{transport}, {what}: {REQUESTS} requests in {:?} meanwhile", began.elapsed());
         drop(flooded);
         let mut waited = 0;
         while upstream.open() > 0 {
@@ -93,4 +96,24 @@ async fn what_says_nothing_over_the_websocket_does_not_hold_a_thread() {
         let answer = Answer { once: Vec::new(), for_ever: frame.repeat(4_000) };
         others_are_served("websocket", what, answer).await;
     }
+}
+
+/// A server that a client names may be anybody's: it does not even share a thread with answers.
+#[tokio::test]
+async fn informational_answers_of_an_images_server_hold_nobody_up() {
+    let rig = Rig::with_settings(&["anna"], json!({ "image_url_allow": ["127.0.0.1"] })).await;
+    let line = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let web = RawUpstream::start(Answer { once: Vec::new(), for_ever: line.repeat(2_000).into_bytes() });
+    let image = json!([{ "type": "image_url", "image_url": { "url": format!("{}/a.png", web.url()) } }]);
+    let mut flooded = rig.connect().await;
+    flooded.send_chat(&json!({ "model": "grok-4.2", "messages": [{ "role": "user", "content": image }] })).await;
+    rig.until("the flood has begun", async |_| web.open() > 0).await;
+    let began = Instant::now();
+    for _ in 0..REQUESTS {
+        rig.chat(question("hello there", true)).await.ok();
+    }
+    println!("image: {REQUESTS} chats in {:?} meanwhile", began.elapsed());
+    assert!(web.open() > 0, "the flood goes on");
+    drop(flooded);
+    rig.until("the fetch has ended with its client", async |_| web.open() == 0).await;
 }

@@ -177,7 +177,7 @@ async fn one_piece_without_an_end_ends_the_answer() {
 }
 
 /// Small on the wire, large when it is read.
-fn compressed(encoding: &str, body: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+pub(crate) fn compressed(encoding: &str, body: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let level = flate2::Compression::best();
     let bytes = match encoding {
         "gzip" => {
@@ -226,7 +226,6 @@ async fn what_unpacks_to_hundreds_of_megabytes_is_read_no_further_than_an_answer
     }
 }
 
-/// What waits for the record of the only request.
 #[tokio::test]
 async fn a_compressed_image_that_never_ends_is_given_up() {
     let image = compressed(

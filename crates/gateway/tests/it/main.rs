@@ -35,6 +35,7 @@ mod keys;
 mod large_answers;
 mod models;
 mod moving;
+mod own_process;
 mod playground;
 mod pool;
 mod probes;
