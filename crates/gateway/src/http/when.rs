@@ -7,9 +7,9 @@ const DAY: u64 = 24 * HOUR;
 /// `in 14 minutes`: rounded up, so that nobody comes too early.
 pub(super) fn in_words(seconds: u64) -> String {
     let (unit, length) = match seconds {
-        ..120 => ("second", 1),
-        ..7_200 => ("minute", MINUTE),
-        ..172_800 => ("hour", HOUR),
+        0..120 => ("second", 1),
+        120..7_200 => ("minute", MINUTE),
+        7_200..172_800 => ("hour", HOUR),
         _ => ("day", DAY),
     };
     let count = seconds.max(1).div_ceil(length);

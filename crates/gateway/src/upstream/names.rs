@@ -117,7 +117,7 @@ impl Resolve for Names {
         let names = self.clone();
         Box::pin(async move {
             let found = names.addresses(name.as_str()).await.map_err(passed_on)?;
-            let addresses: Addrs = Box::new(found.to_vec().into_iter());
+            let addresses: Addrs = Box::new(Vec::from(&*found).into_iter());
             Ok(addresses)
         })
     }

@@ -1,5 +1,7 @@
 //! What only a process of its own can show: how much memory it took at most, and what it does without file descriptors.
 
+#![expect(clippy::print_stdout, reason = "the figures are for whoever compares them")]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -33,6 +35,8 @@ struct Process {
 impl Process {
     /// `open_files`: how many it may have.
     async fn start(mut settings: Value, open_files: Option<u32>) -> Self {
+        // Only the first of a process counts.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let simulator = Simulator::start(Options::default()).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         if let Some(transport) = transports::over() {
@@ -86,6 +90,13 @@ impl Process {
         let request = self.http.post(format!("{}/v1/chat/completions", self.base)).bearer_auth(KEY).json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// What it has used of the processors, in hundredths of a second.
+    fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// A figure of the process in MB: `VmHWM` is the most it ever had, `VmRSS` what it has.
@@ -220,4 +231,40 @@ async fn without_file_descriptors_nobody_is_to_blame_and_it_says_so() {
 
 fn chat_body() -> String {
     json!({ "model": "grok-4.2", "messages": [{ "role": "user", "content": "hello there" }] }).to_string()
+}
+
+/// Compares allocators, preloaded or set by the environment: `LD_PRELOAD=… cargo test … -- --ignored what_the_allocator`.
+#[tokio::test]
+#[ignore = "a measurement: it only prints"]
+async fn what_the_allocator_keeps_after_many_streams() {
+    const STREAMS: usize = 1_500;
+    let process = Process::start(json!({ "upstream_transport": "rest" }), None).await;
+    let idle = process.memory("VmRSS");
+    process.simulator.account("anna").set_quota("auto", 1_000_000, 1_000_000, None);
+    process.simulator.account("anna").always(Some(grok2api_simulator::Reply::Stall));
+    let mut open = Vec::new();
+    for _ in 0..STREAMS {
+        let body =
+            json!({ "model": "grok-4.2", "stream": true, "messages": [{ "role": "user", "content": "hello there" }] });
+        let request = process.http.post(format!("{}/v1/chat/completions", process.base)).bearer_auth(KEY).json(&body);
+        let mut answer = request.send().await.unwrap();
+        answer.chunk().await.unwrap();
+        open.push(answer);
+    }
+    let full = process.memory("VmRSS");
+    drop(open);
+    process.simulator.account("anna").always(None);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = process.memory("VmRSS");
+    let began = process.processor_ticks();
+    for _ in 0..100 {
+        let tokens = grok2api_simulator::Reply::Tokens { tokens: 2_000, interval: Duration::ZERO, thinking: 0 };
+        process.simulator.account("anna").push(tokens);
+        let (status, text) = process.chat(json!("hello there"), true).await;
+        assert_eq!(status, 200, "{text}; {idle} MB idle, {full} MB with {STREAMS} open, {after} MB after");
+    }
+    let ticks = process.processor_ticks() - began;
+    println!(
+        "streams: {idle} MB idle, {full} MB with {STREAMS} open, {after} MB after; {ticks} ticks for 100 × 2,000 tokens"
+    );
 }
