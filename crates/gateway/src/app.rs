@@ -104,7 +104,7 @@ impl Gateway {
         let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
-        let exit = ExitBreaker::new(clock.clone());
+        let exit = ExitBreaker::new(settings.clone(), clock.clone());
         let metrics = Metrics::new();
         let upstream = upstream(&bootstrap, &stop.chat_tasks)?;
         let events = Events::new(&clock);

@@ -8,7 +8,34 @@ use grok2api::{
     run_check, run_demo, run_import,
 };
 
+/// From which size on the allocator maps a block by itself and gives it back when it is freed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const MAPPED_BLOCK: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
+/// Starts the program anew, in the same process, with glibc's threshold for mapped blocks fixed, unless whoever started it has set one.
+/// Otherwise glibc raises it to the largest block that was freed, up to 32 MiB: after the first image, images lie in heaps that grow and
+/// are not given back. It reads this from the environment alone, before `main`.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn fix_allocator() {
+    use std::os::unix::process::CommandExt as _;
+
+    let (name, size) = MAPPED_BLOCK;
+    if std::env::var_os(name).is_some() || std::env::var_os("GLIBC_TUNABLES").is_some() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new(program);
+    if let Some(own_name) = arguments.next() {
+        command.arg0(own_name);
+    }
+    // Returns only if it did not work; then memory peaks last longer, and nothing else changes.
+    let _ = command.args(arguments).env(name, size).exec();
+}
+
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fix_allocator();
     let cli = Cli::parse();
     let mode = match SeedSecrets::from_environment().and_then(|secrets| cli.into_mode(secrets)) {
         Ok(mode) => mode,

@@ -89,6 +89,11 @@ impl FrameSplitter {
         Self { limit_bytes, carry: Vec::new(), place: Place::Between, skipped: 0 }
     }
 
+    /// Bytes that wait for the end of their object.
+    pub fn held(&self) -> usize {
+        self.carry.len()
+    }
+
     /// Feeds one network read; calls `frame` for every whole object in it.
     pub fn push(&mut self, bytes: &[u8], mut frame: impl FnMut(&str)) -> Result<(), FrameTooLong> {
         let mut rest = bytes;

@@ -26,6 +26,7 @@ pub mod openai;
 mod payload;
 pub mod rest;
 mod scan;
+pub mod size;
 pub mod socket;
 pub mod steps;
 pub mod translate;

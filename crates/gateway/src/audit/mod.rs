@@ -10,6 +10,7 @@ mod counts;
 mod drift;
 mod log;
 mod metric;
+mod names;
 mod record;
 mod retention;
 mod statistics;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Choice, FailedAttempt, Routing, cut};
+use super::names::NamesOfDay;
 use crate::clock::Clock;
 use crate::store::requests::RequestRow;
 use crate::store::{Write, Writer};
@@ -27,6 +28,7 @@ pub(crate) struct Recorder {
     writer: Writer,
     metrics: Metrics,
     clock: Clock,
+    names: NamesOfDay,
 }
 
 /// How a request ended.
@@ -69,7 +71,7 @@ pub(crate) struct RequestRecord {
 
 impl Recorder {
     pub(crate) fn new(writer: Writer, metrics: Metrics, clock: Clock) -> Self {
-        Self { writer, metrics, clock }
+        Self { writer, metrics, clock, names: NamesOfDay::default() }
     }
 
     /// Opens a record.
@@ -250,6 +252,7 @@ impl RequestRecord {
     fn close(&mut self) {
         let duration = self.elapsed_ms();
         let row = &mut self.row;
+        self.recorder.names.judge(row);
         row.ending = self.ending.label();
         row.duration_ms = i64::try_from(duration).unwrap_or(i64::MAX);
         row.attempt_count = i64::try_from(self.attempts.len()).unwrap_or(i64::MAX);

@@ -150,7 +150,7 @@ impl ChatService {
         let id = credential.account_id();
         match verdict.blame {
             Blame::ModeUnavailable => return Ok(()),
-            Blame::Exit => shared.exit.trouble(id, verdict.label, super::settle::breaker_limits(settings)),
+            Blame::Exit => shared.exit.trouble(id, verdict.label, settings),
             Blame::CredentialDead => shared.accounts.learn_refusal(credential, Fault::CredentialDead),
             Blame::UserBlocked => shared.accounts.learn_refusal(credential, Fault::UserBlocked),
             Blame::Nobody | Blame::RateLimited { .. } | Blame::Failure => {}

@@ -31,6 +31,9 @@ pub(crate) enum ChatError {
     /// An image of the question cannot be used.
     #[error(transparent)]
     Image(#[from] ImageProblem),
+    /// Other requests hold all the memory for images.
+    #[error("too many images are under way")]
+    ImagesBusy,
     #[error("there is nothing to answer")]
     NothingAsked,
 }

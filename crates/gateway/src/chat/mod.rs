@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::AccountPool;
 use crate::audit::DriftLog;
 use crate::conversations::{Conversations, Wanted};
-use crate::images::Images;
+use crate::images::{ImageMemory, Images};
 use crate::settings::SettingsHandle;
 use crate::upstream::{ExitBreaker, Upstream};
 
@@ -62,6 +62,7 @@ struct Shared {
     rooms: ChatRooms,
     background: background::Background,
     upload_routes: upload::UploadRoutes,
+    image_memory: ImageMemory,
 }
 
 impl std::ops::Deref for Shared {
@@ -119,7 +120,7 @@ impl Receipt {
 impl ChatService {
     pub(crate) fn new(rooms: ChatRooms) -> Self {
         let (background, upload_routes) = (background::Background::default(), upload::UploadRoutes::default());
-        Self { shared: Arc::new(Shared { rooms, background, upload_routes }) }
+        Self { shared: Arc::new(Shared { rooms, background, upload_routes, image_memory: ImageMemory::default() }) }
     }
 
     /// The accounts that finished new turns since this was last asked; only they can have too many conversations.

@@ -2,17 +2,19 @@
 //! history is replayed.
 
 use protocol::openai::Image;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 
-use super::Shared;
+use super::{ChatError, Shared};
 use crate::conversations::Plan;
-use crate::images::{ImageProblem, fetch_all, fetch_what_is_there};
+use crate::images::{fetch_all, fetch_what_is_there, keep_what_is_needed};
 use crate::settings::Settings;
 
 /// The images of one request, fetched once, however many attempts it takes.
 pub(super) struct Pictures {
     asked: Vec<Image>,
     earlier: OnceCell<Earlier>,
+    /// Memory for what was fetched of the question.
+    _reserved: OwnedSemaphorePermit,
 }
 
 /// What there is of the images of earlier questions.
@@ -21,15 +23,18 @@ struct Earlier {
     images: Vec<Image>,
     /// How many of them belong to each pair of the history.
     per_pair: Vec<usize>,
+    _reserved: Option<OwnedSemaphorePermit>,
 }
 
 impl Pictures {
     /// Fetches those of the question.
-    pub(super) async fn of_question(shared: &Shared, plan: &Plan, settings: &Settings) -> Result<Self, ImageProblem> {
+    pub(super) async fn of_question(shared: &Shared, plan: &Plan, settings: &Settings) -> Result<Self, ChatError> {
         let sources = plan.asked_images();
+        let mut reserved = shared.image_memory.reserve(sources).await.ok_or(ChatError::ImagesBusy)?;
         let asked =
             if sources.is_empty() { Vec::new() } else { fetch_all(&shared.upstream, sources, settings).await? };
-        Ok(Self { asked, earlier: OnceCell::new() })
+        keep_what_is_needed(&mut reserved, &asked);
+        Ok(Self { asked, earlier: OnceCell::new(), _reserved: reserved })
     }
 
     /// Those of the question.
@@ -50,6 +55,11 @@ impl Pictures {
             return Earlier::default();
         }
         let most = usize::try_from(settings.max_images).unwrap_or(usize::MAX).saturating_sub(self.asked.len());
+        // Without room they are left out, as what can no longer be had.
+        let Some(mut reserved) = shared.image_memory.reserve(&sources).await else {
+            tracing::info!("images of earlier messages are left out: too many are under way");
+            return Earlier::default();
+        };
         let mut fetched = fetch_what_is_there(&shared.upstream, &sources, most, settings).await.into_iter();
         let mut earlier = Earlier::default();
         for sources in by_pair {
@@ -57,6 +67,8 @@ impl Pictures {
             earlier.images.extend(fetched.by_ref().take(sources.len()).flatten());
             earlier.per_pair.push(earlier.images.len() - before);
         }
+        keep_what_is_needed(&mut reserved, &earlier.images);
+        earlier._reserved = Some(reserved);
         earlier
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shared, background};
 use crate::accounts::{Fault, Lease, RestLengths, Settlement};
 use crate::settings::Settings;
-use crate::upstream::{Blame, BreakerLimits, Verdict};
+use crate::upstream::{Blame, Verdict};
 
 /// Settles an attempt that failed, for the account and for the exit; answers what the account was charged with.
 pub(super) fn settle(
@@ -17,11 +17,12 @@ pub(super) fn settle(
     request: &str,
 ) -> Option<&'static str> {
     match verdict.blame {
-        Blame::Exit => shared.exit.trouble(lease.account_id(), verdict.label, breaker_limits(settings)),
-        // May have happened on the way as well as upstream.
-        Blame::Failure => shared.exit.undecided(),
+        Blame::Exit => shared.exit.trouble(lease.account_id(), verdict.label, settings),
+        // May have happened on the way as well as upstream, or here.
+        Blame::Failure => shared.exit.undecided(settings),
+        Blame::Nobody if !verdict.upstream_spoke => shared.exit.undecided(settings),
         // The upstream itself spoke, so the way out works.
-        _ => shared.exit.success(),
+        _ => shared.exit.success(settings),
     }
     let (credential, mode) = (lease.credential().clone(), lease.mode().to_owned());
     let fault = fault(verdict.blame).filter(|_| may_charge);
@@ -57,13 +58,5 @@ pub(super) fn rest_lengths(settings: &Settings) -> RestLengths {
         quota_gone: seconds(settings.cooldown_quota_gone),
         failures: seconds(settings.cooldown_failures),
         failures_in_a_row: seconds(settings.failures_before_cooldown),
-    }
-}
-
-pub(super) fn breaker_limits(settings: &Settings) -> BreakerLimits {
-    BreakerLimits {
-        accounts: usize::try_from(settings.exit_breaker_accounts).unwrap_or(usize::MAX),
-        window: settings.exit_breaker_window,
-        rest: settings.exit_breaker_rest,
     }
 }

@@ -98,7 +98,7 @@ impl ChatService {
                 Ok(lease) => lease,
                 Err(why) => {
                     record.no_account(&why.reasons);
-                    shared.exit.undecided();
+                    shared.exit.undecided(&settings);
                     return Err(ChatError::NoAccount { why, last: tried.last });
                 }
             };
@@ -253,7 +253,7 @@ impl ChatService {
         };
         let begun = Opening { shared, lease, turn, settings, options }.open(record).await;
         let begun = begun.map_err(|error| AttemptError::Upstream(nothing_to_be_gone(error, parent.is_none())))?;
-        shared.exit.success();
+        shared.exit.success(settings);
         Ok(Opened { binding, begun })
     }
 }

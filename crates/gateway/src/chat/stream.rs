@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use protocol::event::{GrokEvent, StoredAnswer};
 use protocol::rest::{self, StoredResponse};
+use protocol::size::AnswerSize;
 use protocol::translate::{ChatEvent, Ending, MadeImage, RenderOptions, Translator};
 use tokio::time::{Instant, Sleep};
 
 use super::Shared;
 use crate::settings::Settings;
-use crate::upstream::{Credential, Heard, Patience, Transport, UpstreamAnswer, UpstreamError, UpstreamErrorKind};
+use crate::upstream::{
+    AnswerLimits, Credential, Heard, HeldMemory, Patience, Transport, UpstreamAnswer, UpstreamError, UpstreamErrorKind,
+};
 
 /// What one pull brought.
 pub(super) enum Pulled {
@@ -35,6 +38,9 @@ pub(super) struct EventStream {
     /// What ended the bytes early, if not just their end.
     broken_by: Option<UpstreamError>,
     clock: StreamClock,
+    size: AnswerSize,
+    limits: AnswerLimits,
+    held: HeldMemory,
 }
 
 /// What mending needs.
@@ -68,10 +74,13 @@ impl EventStream {
             transport: answer.transport(),
             source: Source::Answer(answer),
             translator: Translator::new(options),
-            context: Arc::new(context),
             mended: false,
             broken_by: None,
             clock,
+            size: AnswerSize::default(),
+            limits: AnswerLimits::new(&context.settings),
+            held: context.shared.upstream.memory().hold(),
+            context: Arc::new(context),
         })
     }
 
@@ -93,8 +102,20 @@ impl EventStream {
         loop {
             match &mut self.source {
                 Source::Answer(answer) => {
-                    let translator = &mut self.translator;
-                    match answer.poll_events(context, &mut |event| translator.event(event, out)) {
+                    let (translator, size, limit) = (&mut self.translator, &mut self.size, self.limits.answer);
+                    let polled = answer.poll_events(context, &mut |event| {
+                        size.add(&event);
+                        // What is too much is not even translated: one message may hold all of it.
+                        if size.bytes() <= limit {
+                            translator.event(event, out);
+                        }
+                    });
+                    let buffered = answer.buffered();
+                    if let Err(error) = self.has_room(buffered) {
+                        self.source = Source::Ended;
+                        return Poll::Ready(Pulled::Failed(error));
+                    }
+                    match polled {
                         Poll::Ready(Heard::Something) => {
                             self.clock.heard();
                             return Poll::Ready(self.told());
@@ -122,6 +143,8 @@ impl EventStream {
                 Source::Mending(mending) => match mending.as_mut().poll(context) {
                     Poll::Ready(Some(Mended::Stream(answer))) => {
                         self.clock.heard();
+                        // It is told again from its beginning; what it may hold more than once, the budget has counted.
+                        self.size = AnswerSize::default();
                         self.source = Source::Answer(answer);
                     }
                     Poll::Ready(Some(Mended::Stored(stored))) => {
@@ -131,8 +154,13 @@ impl EventStream {
                             parent_response_id: stored.parent.map(Into::into),
                             ..StoredAnswer::default()
                         };
-                        self.translator.event(GrokEvent::Stored(Box::new(stored)), out);
+                        let stored = GrokEvent::Stored(Box::new(stored));
+                        self.size.add(&stored);
                         self.source = Source::Ended;
+                        if let Err(error) = self.has_room(0) {
+                            return Poll::Ready(Pulled::Failed(error));
+                        }
+                        self.translator.event(stored, out);
                         return Poll::Ready(self.finish(None, out));
                     }
                     Poll::Ready(None) => {
@@ -152,6 +180,15 @@ impl EventStream {
                 Source::Ended => return Poll::Ready(Pulled::Failed(UpstreamErrorKind::Truncated.into())),
             }
         }
+    }
+
+    /// Whether the answer may be as large as it is, with `buffered` bytes that wait for their end.
+    fn has_room(&mut self, buffered: usize) -> Result<(), UpstreamError> {
+        let size = self.size.bytes();
+        if size > self.limits.answer {
+            return Err(self.limits.exceeded());
+        }
+        self.held.grow(size, buffered, &self.limits)
     }
 
     /// Events have been told.
@@ -289,6 +326,10 @@ impl StreamClock {
     /// Ready when patience has ended.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Patience> {
         let waiting_since = *self.waiting_since.get_or_insert_with(Instant::now);
+        // The timer does not fire in a task that has had its turn, as it does when the upstream never stops.
+        if Instant::now() >= self.ends_at {
+            return Poll::Ready(Patience::Total(self.total));
+        }
         while self.sleep.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             if now >= self.ends_at {

@@ -7,6 +7,7 @@ use protocol::failure::{FailureKind, Rejection};
 use protocol::openai::{ErrorObject, RequestError};
 
 use super::key_limits;
+use super::when::in_words;
 use crate::accounts::NoAccount;
 use crate::chat::ChatError;
 use crate::conversations::PlanError;
@@ -201,6 +202,12 @@ impl ApiError {
         self
     }
 
+    /// The same, and the message says so.
+    fn try_again(self, seconds: u64) -> Self {
+        let message = format!("{} Try again {}.", self.message, in_words(seconds)).into_boxed_str();
+        Self { message, ..self }.retry_after(seconds)
+    }
+
     fn hopeless(mut self) -> Self {
         self.should_retry = Some(false);
         self
@@ -220,9 +227,7 @@ impl ApiError {
         let message = format!("{error}.");
         match error {
             ImageError::NotFound => Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, "image_not_found", message),
-            ImageError::Fetch(_) => {
-                Self::new(StatusCode::BAD_GATEWAY, API, "image_unavailable", message).retry_after(30)
-            }
+            ImageError::Fetch(_) => Self::new(StatusCode::BAD_GATEWAY, API, "image_unavailable", message).try_again(30),
             ImageError::Store(_) => storage_unavailable(),
             ImageError::Read(_) => Self::internal(),
         }
@@ -235,8 +240,9 @@ impl ApiError {
             ChatError::NoAccount { why, last } => of_no_account(why, last.as_ref(), now),
             ChatError::ExitClosed(closed) => {
                 let message = format!(
-                    "The upstream refuses this gateway's way out ({}); the accounts are fine. It is tried again in {} s.",
-                    closed.label, closed.retry_after
+                    "The upstream refuses this gateway's way out ({}); the accounts are fine. Service returns {} at the earliest.",
+                    closed.label,
+                    in_words(closed.retry_after)
                 );
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_refused", message).retry_after(closed.retry_after)
             }
@@ -255,6 +261,10 @@ impl ApiError {
             ChatError::Image(problem) => {
                 let error = Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, problem.code, problem.message.clone());
                 Self { param: Some(problem.param.clone()), ..error }
+            }
+            ChatError::ImagesBusy => {
+                let message = "This gateway is handling as many images as it keeps in memory.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, API, "images_busy", message).try_again(5)
             }
             ChatError::NothingAsked => {
                 let message = "The last message is empty: there is nothing to answer.";
@@ -291,7 +301,7 @@ fn of_plan(error: &PlanError) -> ApiError {
 
 fn storage_unavailable() -> ApiError {
     let message = "The database does not answer; the log has the reason.";
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "storage_unavailable", message).retry_after(5)
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "storage_unavailable", message).try_again(5)
 }
 
 fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> ApiError {
@@ -301,29 +311,51 @@ fn of_no_account(why: &NoAccount, last: Option<&UpstreamError>, now: i64) -> Api
     {
         return of_upstream(last);
     }
-    let list = |separator: &str| {
-        let parts = why.reasons.iter().map(|(reason, count)| format!("{reason}={count}"));
-        parts.collect::<Vec<_>>().join(separator)
-    };
-    let message = if why.reasons.is_empty() {
-        "There is no account in the pool. Add one in the console or with POST /admin/api/v1/accounts.".to_owned()
-    } else {
-        format!("No account can serve this request now ({}).", list(", "))
-    };
     let waiting = why.next_at.map(|at| u64::try_from((at - now).div_euclid(1_000) + 1).unwrap_or(1));
     // One request charges one account per cause: those that it tried in vain may well serve the next.
     let worth_another = why.reasons.contains_key("busy") || why.reasons.contains_key("tried");
-    let error = match waiting {
-        Some(seconds) if !worth_another => {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message)
-                .retry_after(seconds)
-        }
-        _ if worth_another => {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message).retry_after(2)
-        }
-        _ => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "no_account_available", message).hopeless(),
+    let too_many = |message: String, seconds: u64| {
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "no_account_available", message).retry_after(seconds)
     };
-    ApiError { accounts: Some(list(", ").into()), ..error }
+    let state = accounts_in_words(why);
+    let error = match waiting {
+        _ if worth_another => too_many(format!("{state} Try again {}.", in_words(2)), 2),
+        Some(seconds) => too_many(format!("{state} Service returns {}.", in_words(seconds)), seconds),
+        None => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "no_account_available", state).hopeless(),
+    };
+    let counts: Vec<_> = why.reasons.iter().map(|(reason, count)| format!("{reason}={count}")).collect();
+    ApiError { accounts: Some(counts.join(", ").into()), ..error }
+}
+
+/// Why no account can serve, without figures: how many accounts there are is nobody's business but the operator's.
+fn accounts_in_words(why: &NoAccount) -> String {
+    if why.reasons.is_empty() {
+        return "There is no account in the pool. Add one in the console or with POST /admin/api/v1/accounts."
+            .to_owned();
+    }
+    let mut states: Vec<&str> = why
+        .reasons
+        .keys()
+        .map(|reason| match reason.as_str() {
+            "busy" | "tried" => "busy",
+            "disabled" => "switched off",
+            "invalid" => "refused by the upstream",
+            "deleted" => "deleted",
+            "mode_unavailable" => "not entitled to this model",
+            "consecutive_failures" => "paused after several failures",
+            reason if reason.starts_with("rate_limited") => "at the upstream's rate limit",
+            _ => "paused",
+        })
+        .collect();
+    states.sort_unstable();
+    states.dedup();
+    let states = match states.as_slice() {
+        [state] => (*state).to_owned(),
+        [one, other] => format!("{one} or {other}"),
+        [others @ .., last] => format!("{}, or {last}", others.join(", ")),
+        [] => "unavailable".to_owned(),
+    };
+    format!("No account can serve this request now: the accounts are {states}.")
 }
 
 fn is_about_accounts(error: &UpstreamError) -> bool {
@@ -342,7 +374,7 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
         UpstreamErrorKind::Failure(failure) => of_failure(failure.kind, &failure.message),
         UpstreamErrorKind::Connect(_) => {
             let message = "The upstream cannot be reached from here: check the network and the `proxy_url` setting.";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_unreachable", message).retry_after(10)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_unreachable", message).try_again(10)
         }
         UpstreamErrorKind::NoRoute(_) => {
             let message = format!("Upstream: {error}. Set `upstream_transport` to auto, or look for a newer release.");
@@ -356,8 +388,9 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             ApiError::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "invalid_attachment", message)
         }
         UpstreamErrorKind::UploadsLimited(words) => {
-            let message = format!("The upstream takes no further images from the accounts that were tried: {words}");
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).retry_after(30)
+            let message =
+                format!("The upstream takes no further images from the accounts that were tried: {}", sentence(words));
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).try_again(30)
         }
         UpstreamErrorKind::Timeout(
             Patience::Handshake(_)
@@ -366,22 +399,48 @@ fn of_upstream(error: &UpstreamError) -> ApiError {
             | Patience::Idle(_)
             | Patience::Total(_),
         ) => ApiError::new(StatusCode::GATEWAY_TIMEOUT, API, "upstream_timeout", format!("Upstream: {error}.")),
+        UpstreamErrorKind::TooLarge { limit_mb } => {
+            let message = format!(
+                "The answer is larger than {limit_mb} MB, the limit of this gateway (`max_answer_mb`). Ask for it in parts."
+            );
+            bad_gateway("answer_too_large", message).hopeless()
+        }
+        UpstreamErrorKind::Oversized(_) => {
+            let message = "The upstream sent more in one piece than this gateway reads (`max_answer_mb`).";
+            bad_gateway("answer_too_large", message.to_owned()).hopeless()
+        }
+        UpstreamErrorKind::NoMemory => {
+            let message = "The open answers together are larger than this gateway keeps in memory (`max_answers_mb`).";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "answers_too_large", message).try_again(5)
+        }
+        UpstreamErrorKind::Exhausted(_) => {
+            let message = "The machine of this gateway cannot open another connection: it has no more file descriptors, ports, or \
+                           buffers. The log has the reason.";
+            tracing::error!(%error, "no connection to the upstream could be opened");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "machine_exhausted", message).try_again(5)
+        }
         UpstreamErrorKind::Empty => bad_gateway("upstream_empty_answer", "The upstream's answer was empty.".to_owned()),
         UpstreamErrorKind::Truncated => {
             bad_gateway("upstream_truncated", "The upstream's answer was cut off.".to_owned())
         }
-        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) | UpstreamErrorKind::Oversized(_) => {
+        UpstreamErrorKind::Transport(_) | UpstreamErrorKind::Protocol(_) => {
             bad_gateway("upstream_error", format!("Upstream: {error}."))
         }
     }
+}
+
+/// The upstream's words with a full stop, so that more can be said behind them.
+fn sentence(words: &str) -> String {
+    let words = words.trim_end();
+    if words.ends_with(['.', '!', '?', '。']) { words.to_owned() } else { format!("{words}.") }
 }
 
 fn of_failure(kind: FailureKind, words: &str) -> ApiError {
     let rejected = |code| ApiError::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, code, format!("Upstream: {words}"));
     match kind {
         FailureKind::RateLimited { .. } => {
-            let message = format!("The upstream limits the rate: {words}");
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).retry_after(5)
+            let message = format!("The upstream limits the rate: {}", sentence(words));
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, RATE_LIMIT, "upstream_rate_limited", message).try_again(5)
         }
         FailureKind::CredentialDead | FailureKind::UserBlocked => {
             let message = "The upstream refuses the accounts that were tried.";
@@ -390,7 +449,7 @@ fn of_failure(kind: FailureKind, words: &str) -> ApiError {
         FailureKind::Exit(trouble) => {
             let message =
                 format!("The upstream refuses this gateway's way out ({}); no account is to blame.", trouble.label());
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_refused", message).retry_after(10)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "exit_refused", message).try_again(10)
         }
         FailureKind::ModelUnavailable => {
             let message = format!("The upstream does not offer this model to the accounts that were tried: {words}");

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::ApiError;
+use super::when::in_words;
 use crate::keys::{LimitKind, LimitReached, Rate};
 
 /// OpenAI's names, which its SDKs and many clients read. They tell of the limit that will be met first.
@@ -22,15 +23,17 @@ pub(super) fn mark(rate: &Rate, headers: &mut HeaderMap) {
 /// The refusal.
 pub(super) fn refusal(reached: &LimitReached) -> ApiError {
     let seconds = u64::try_from(reached.wait_ms.max(0)).unwrap_or(0).div_ceil(1_000).max(1);
-    let limit = reached.limit;
+    let (limit, next) = (reached.limit, in_words(seconds));
     let (code, message) = match reached.kind {
         LimitKind::Minute => (
             "rate_limit_exceeded",
-            format!("This API key may make {limit} requests per minute. The next is free in {seconds} s."),
+            format!("This API key may make {limit} requests per minute. The next one may be made {next}."),
         ),
         LimitKind::Day => (
             "daily_limit_exceeded",
-            format!("This API key may make {limit} requests per day, and they are used up. The day ends at 00:00 UTC."),
+            format!(
+                "This API key may make {limit} requests per day, and they are used up. The day ends {next}, at 00:00 UTC."
+            ),
         ),
         LimitKind::Concurrent => (
             "concurrency_limit_exceeded",

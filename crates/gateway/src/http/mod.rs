@@ -21,6 +21,7 @@ mod public_url;
 pub(crate) mod request_id;
 mod serve;
 mod streamed;
+mod when;
 
 use std::convert::Infallible;
 use std::net::IpAddr;

@@ -1,13 +1,15 @@
 //! Images of a question that are named by an address: fetched before the question goes upstream.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::openai::{Image, ImageLink, ImageSource, LARGEST_IMAGE};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::settings::Settings;
-use crate::upstream::{Upstream, WebError};
+use crate::upstream::{Room, Upstream, WebError};
 
 /// Fetched at the same time for one request.
 const AT_ONCE: usize = 4;
@@ -17,6 +19,43 @@ const EARLIER_PATIENCE: Duration = Duration::from_secs(15);
 
 /// All images of one turn together; they are held in memory until they are uploaded.
 const ALL_TOGETHER: usize = 64 * 1024 * 1024;
+
+/// What the images of all requests together may take while they are fetched and given to an account.
+const ALL_REQUESTS: usize = 256 * 1024 * 1024;
+
+/// What is reserved at once: the counter is smaller than a machine's memory.
+const UNIT: usize = 1024;
+
+/// How long a request waits for its part of that.
+const RESERVATION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cheap handle to the memory for images that are named by an address.
+#[derive(Clone)]
+pub(crate) struct ImageMemory(Arc<Semaphore>);
+
+impl Default for ImageMemory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ALL_REQUESTS / UNIT)))
+    }
+}
+
+impl ImageMemory {
+    /// Room for the images of one message that are to be fetched, however large they turn out to be, until it is dropped; `None` where
+    /// there is none for too long. One reservation each, for whoever waited with a part in hand could wait for ever.
+    pub(crate) async fn reserve(&self, sources: &[ImageSource]) -> Option<OwnedSemaphorePermit> {
+        let links = sources.iter().filter(|source| matches!(source, ImageSource::Link(_))).count();
+        let bytes = links.saturating_mul(LARGEST_IMAGE).min(ALL_TOGETHER);
+        let reserving = Arc::clone(&self.0).acquire_many_owned(u32::try_from(bytes / UNIT).ok()?);
+        tokio::time::timeout(RESERVATION_PATIENCE, reserving).await.ok()?.ok()
+    }
+}
+
+/// Gives back what the images that came do not need.
+pub(crate) fn keep_what_is_needed(reserved: &mut OwnedSemaphorePermit, images: &[Image]) {
+    let needed = images.iter().map(|image| image.bytes().len()).sum::<usize>().div_ceil(UNIT);
+    let unneeded = reserved.num_permits().saturating_sub(needed);
+    drop(reserved.split(unneeded));
+}
 
 /// Why an image of a request cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +75,7 @@ impl ImageProblem {
 
     fn of_web(link: &ImageLink, error: &WebError) -> Self {
         let code = match error {
-            WebError::TooLarge(_) => "image_too_large",
+            WebError::TooLarge(_) | WebError::TooMuch(_) => "image_too_large",
             _ => "invalid_image_url",
         };
         Self::new(code, link, &error.to_string())
@@ -54,20 +93,15 @@ pub(crate) async fn fetch_all(
         let message = format!("One message may hold {most} images; this one holds {}.", sources.len());
         return Err(ImageProblem { code: "too_many_images", param: "messages".to_owned(), message });
     }
-    let fetching = stream::iter(sources.to_vec()).map(|source| fetch(upstream, source, settings));
-    let images: Vec<Image> = fetching.buffered(AT_ONCE).try_collect().await?;
-    let mut size = 0;
-    for (source, image) in sources.iter().zip(&images) {
-        size += image.bytes().len();
-        if let ImageSource::Link(link) = source
-            && size > ALL_TOGETHER
-        {
-            let most = ALL_TOGETHER / 1024 / 1024;
-            let what = format!("is too much: the images of one message may have {most} MiB together");
-            return Err(ImageProblem::new("image_too_large", link, &what));
+    let room = Room::new(ALL_TOGETHER);
+    for source in sources {
+        // What the message itself holds is in memory anyway, and leaves that much less for what is fetched.
+        if let ImageSource::Inline(image) = source {
+            room.take(image.bytes().len()).ok();
         }
     }
-    Ok(images)
+    let fetching = stream::iter(sources.to_vec()).map(|source| fetch(upstream, source, &room, settings));
+    fetching.buffered(AT_ONCE).try_collect().await
 }
 
 /// The images of earlier questions, to be shown again, at most `most` of them and the newest first: what can no longer be had is
@@ -80,8 +114,12 @@ pub(crate) async fn fetch_what_is_there(
 ) -> Vec<Option<Image>> {
     let left_out = sources.len().saturating_sub(most);
     let until = Instant::now() + EARLIER_PATIENCE;
-    let fetching = stream::iter(sources[left_out..].to_vec()).map(|source| async move {
-        match tokio::time::timeout_at(until, fetch(upstream, source, settings)).await {
+    let room = Room::new(ALL_TOGETHER);
+    // The newest first: where there is not room for all, the oldest are left out.
+    let newest_first: Vec<_> = sources[left_out..].iter().rev().cloned().collect();
+    let room = &room;
+    let fetching = stream::iter(newest_first).map(|source| async move {
+        match tokio::time::timeout_at(until, fetch_earlier(upstream, source, room, settings)).await {
             Ok(Ok(image)) => Some(image),
             Ok(Err(problem)) => {
                 tracing::info!(error = %problem, "an image of an earlier message can no longer be fetched");
@@ -90,25 +128,62 @@ pub(crate) async fn fetch_what_is_there(
             Err(_) => None,
         }
     });
-    let mut images = vec![None; left_out];
-    images.extend(fetching.buffered(AT_ONCE).collect::<Vec<_>>().await);
-    let mut size = 0;
-    for image in images.iter_mut().rev() {
-        size += image.as_ref().map_or(0, |image| image.bytes().len());
-        if size > ALL_TOGETHER {
-            *image = None;
-        }
-    }
+    let mut images: Vec<_> = fetching.buffered(AT_ONCE).collect().await;
+    images.resize(sources.len(), None);
+    images.reverse();
     images
 }
 
-async fn fetch(upstream: &Upstream, source: ImageSource, settings: &Settings) -> Result<Image, ImageProblem> {
+/// As [`fetch`]; here what a message held itself takes its part of the room too, or is left out.
+async fn fetch_earlier(
+    upstream: &Upstream,
+    source: ImageSource,
+    room: &Room,
+    settings: &Settings,
+) -> Result<Image, ImageProblem> {
+    if let ImageSource::Inline(image) = &source
+        && let Err(error) = room.take(image.bytes().len())
+    {
+        return Err(ImageProblem::of_web(&ImageLink::new("", "messages"), &error));
+    }
+    fetch(upstream, source, room, settings).await
+}
+
+async fn fetch(
+    upstream: &Upstream,
+    source: ImageSource,
+    room: &Room,
+    settings: &Settings,
+) -> Result<Image, ImageProblem> {
     let link = match source {
         ImageSource::Inline(image) => return Ok(image),
         ImageSource::Link(link) => link,
     };
-    let fetched = upstream.fetch_from_web(&link.url, LARGEST_IMAGE, settings).await;
+    let fetched = upstream.fetch_from_web(&link.url, LARGEST_IMAGE, room, settings).await;
     let bytes = fetched.map_err(|error| ImageProblem::of_web(&link, &error))?;
     let what = "does not lead to a PNG, JPEG, GIF or WebP image";
     Image::of_bytes(bytes.into()).ok_or_else(|| ImageProblem::new("unsupported_content", &link, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_with_images_share_what_there_is() {
+        let links = |count: usize| vec![ImageSource::Link(ImageLink::new("https://h.example/a.png", "x")); count];
+        let memory = ImageMemory::default();
+        assert_eq!(memory.reserve(&[]).await.unwrap().num_permits(), 0, "what holds none waits for nobody");
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            held.push(memory.reserve(&links(20)).await.unwrap());
+        }
+        assert!(memory.reserve(&links(1)).await.is_none(), "after its patience");
+        let image = Image::of_bytes([b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 4_000_000]].concat()).unwrap();
+        keep_what_is_needed(&mut held[0], std::slice::from_ref(&image));
+        assert_eq!(held[0].num_permits(), 3_907);
+        assert!(memory.reserve(&links(2)).await.is_some());
+        drop(held);
+        assert_eq!(memory.0.available_permits(), ALL_REQUESTS / UNIT);
+    }
 }

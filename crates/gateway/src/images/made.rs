@@ -12,7 +12,7 @@ use bytes::Bytes;
 use protocol::openai::Image;
 use protocol::translate::MadeImage;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -23,13 +23,16 @@ use crate::events::Events;
 use crate::settings::{Settings, SettingsHandle};
 use crate::store::images::{ImageFilter, ImageRow, ImageTotals};
 use crate::store::{Store, StoreError};
-use crate::upstream::{Credential, Upstream};
+use crate::upstream::{Credential, Room, Upstream};
 
 /// In front of ids where things of all kinds are named; links have them without.
 pub(crate) const ID_PREFIX: &str = "img_";
 
 /// The largest image that is fetched.
 const LARGEST: usize = 32 * 1024 * 1024;
+
+/// Fetched at the same time, whoever waits: each may be as large as is permitted.
+const AT_ONCE: usize = 8;
 
 /// Pauses before a failed fetch is tried again: what was made this moment need not be everywhere at the upstream yet.
 const AGAIN: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(1_200)];
@@ -79,6 +82,7 @@ struct Shared {
     /// Visits that are not stored yet.
     hits: Mutex<HashMap<String, i64>>,
     trimming: tokio::sync::Mutex<()>,
+    fetching: Semaphore,
 }
 
 /// One fetch, whoever waits for it.
@@ -149,6 +153,7 @@ impl Images {
             bytes: AtomicI64::new(totals.bytes),
             hits: Mutex::default(),
             trimming: tokio::sync::Mutex::default(),
+            fetching: Semaphore::new(AT_ONCE),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -398,11 +403,12 @@ impl Images {
     }
 
     async fn fetch(&self, row: &ImageRow, settings: &Settings) -> Result<Bytes, String> {
+        let _place = self.shared.fetching.acquire().await.map_err(|error| error.to_string())?;
         let ImageRooms { upstream, credentials, .. } = &self.shared.rooms;
         if !upstream.is_asset(&row.source) {
             // Some images lie in the open. Nobody's cookies go there.
             return upstream
-                .fetch_from_web(&row.source, LARGEST, settings)
+                .fetch_from_web(&row.source, LARGEST, &Room::new(LARGEST), settings)
                 .await
                 .map_err(|error| format!("it {error}"));
         }

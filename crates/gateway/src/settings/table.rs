@@ -61,6 +61,22 @@ pub(crate) const FIELDS: &[Field] = &{
         ),
         Field::number("max_body_mb", General, (1, 512), Megabytes, "Largest request body", "请求体大小上限"),
         Field::number(
+            "max_answer_mb",
+            General,
+            (1, 512),
+            Megabytes,
+            "Largest answer, text and reasoning together; a larger one ends with an error",
+            "单次回答的大小上限（正文与思考合计）；超出时以错误结束",
+        ),
+        Field::number(
+            "max_answers_mb",
+            General,
+            (1, 65_536),
+            Megabytes,
+            "Memory that all open answers may hold together; small answers do not count",
+            "所有进行中的回答合计可占用的内存上限；较小的回答不计入",
+        ),
+        Field::number(
             "shutdown_grace",
             General,
             (0, 3600),

@@ -96,6 +96,10 @@ pub(crate) struct Settings {
     pub(crate) max_images: u64,
     /// Largest request body, in MB.
     pub(crate) max_body_mb: u64,
+    /// Largest answer, text and reasoning together, in MB.
+    pub(crate) max_answer_mb: u64,
+    /// Memory that all open answers together may hold, in MB.
+    pub(crate) max_answers_mb: u64,
     /// Seconds running answers get to finish when the service stops.
     pub(crate) shutdown_grace: u64,
     /// Minutes without activity after which the console signs out.
@@ -146,6 +150,8 @@ impl Default for Settings {
             image_url_allow: Vec::new(),
             max_images: 20,
             max_body_mb: 20,
+            max_answer_mb: 8,
+            max_answers_mb: 256,
             shutdown_grace: 30,
             session_idle_minutes: 30,
         }

@@ -50,6 +50,16 @@ pub(crate) struct RequestRow {
     pub(crate) user_agent: Option<String>,
     /// The program that the user agent names.
     pub(crate) client: Option<String>,
+    /// Not stored: which of its names the statistics count together with others.
+    pub(crate) shared: SharedNames,
+}
+
+/// Names that are counted together with others, because clients made up too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SharedNames {
+    pub(crate) model: bool,
+    pub(crate) mode: bool,
+    pub(crate) client: bool,
 }
 
 /// Where the log is cut: this row and all before it go.

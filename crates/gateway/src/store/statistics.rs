@@ -46,6 +46,9 @@ impl Grain {
     }
 }
 
+/// The value under which names are counted together of which there are too many.
+const OTHER: &str = "other";
+
 /// What the sums are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Dimension {
@@ -99,6 +102,15 @@ impl Dimension {
     }
 
     fn value(self, row: &RequestRow) -> Option<&str> {
+        let is_shared = match self {
+            Self::Model => row.shared.model,
+            Self::Mode => row.shared.mode,
+            Self::Client => row.shared.client,
+            _ => false,
+        };
+        if is_shared {
+            return Some(OTHER);
+        }
         // A stranger chooses these words; they must not fill a table.
         let known = row.key_id.is_some();
         match self {

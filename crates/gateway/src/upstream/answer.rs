@@ -37,6 +37,14 @@ impl UpstreamAnswer {
         }
     }
 
+    /// Bytes that wait for the end of what they belong to.
+    pub(crate) fn buffered(&self) -> usize {
+        match self {
+            Self::Rest(answer) => answer.buffered(),
+            Self::Websocket(answer) => answer.buffered(),
+        }
+    }
+
     /// What it comes over.
     pub(crate) fn transport(&self) -> Transport {
         match self {

@@ -9,17 +9,22 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::failure::classify_http;
 use protocol::headers::{HeaderValues, browser_headers, cookie_header, statsig_error_form};
-use protocol::rest::{self, Method, Route};
+use protocol::rest::{self, Method, Route, Upload};
 use protocol::turn::TurnRequest;
 use reqwest::Version;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::aside::Aside;
+use super::names::Names;
 use super::rest_answer::RestAnswer;
 use super::shards::{Shards, Slot};
 use super::socket_answer::SocketAnswer;
-use super::{Credential, UpstreamAnswer, UpstreamError, UpstreamErrorKind, socket};
+use super::upload_body::UploadBody;
+use super::{
+    AnswerLimits, AnswerMemory, Credential, HeldMemory, UpstreamAnswer, UpstreamError, UpstreamErrorKind, socket,
+};
 use crate::settings::Settings;
 
 /// An error's body is read up to here; what is told of it fits many times over.
@@ -59,6 +64,12 @@ struct Shared {
     assets_url: String,
     tls: rustls::ClientConfig,
     tasks: TaskTracker,
+    memory: AnswerMemory,
+    /// Names of the upstream and the proxy.
+    names: Names,
+    /// Names that clients choose.
+    web_names: Names,
+    aside: Aside,
     /// Each thread has connections of its own, so that an answer's bytes never cross threads.
     generations: Mutex<HashMap<ThreadId, Generation>>,
     /// Whether TLS connections are taken to speak HTTP/2 from the start. Then the client opens one and lets the others wait for
@@ -83,6 +94,18 @@ struct Clients {
     sockets: reqwest::Client,
     /// For files, which are on another host.
     files: reqwest::Client,
+}
+
+/// One call, perhaps with a body that is written while it is sent.
+struct Call {
+    route: Route,
+    upload: Option<Arc<Upload>>,
+}
+
+impl Call {
+    fn of(route: Route) -> Self {
+        Self { route, upload: None }
+    }
 }
 
 /// Why a unary call gave no result.
@@ -120,11 +143,28 @@ impl Upstream {
             assets_url: options.assets_url,
             tls,
             tasks,
+            memory: AnswerMemory::default(),
+            names: Names::new(),
+            web_names: Names::new(),
+            aside: Aside::default(),
             generations: Mutex::default(),
             assume_http2,
             http2_proven,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What all open answers together hold.
+    pub(crate) fn memory(&self) -> &AnswerMemory {
+        &self.shared.memory
+    }
+
+    pub(super) fn web_names(&self) -> &Names {
+        &self.shared.web_names
+    }
+
+    pub(super) fn aside(&self) -> &Aside {
+        &self.shared.aside
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -142,12 +182,12 @@ impl Upstream {
 
     /// A client of its own for a probe, which speaks whatever the other side does.
     pub(super) fn probe_client(&self, settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
-        client_builder(self.shared.tls.clone(), &settings.proxy_url, settings.connect_timeout)?.build()
+        self.shared.client_builder(self.shared.tls.clone(), settings)?.build()
     }
 
     /// A client of its own that goes straight to where it is sent, and not through the proxy.
     pub(super) fn direct_builder(&self, settings: &Settings) -> Result<reqwest::ClientBuilder, reqwest::Error> {
-        client_builder(self.shared.tls.clone(), "", settings.connect_timeout)
+        client_builder(self.shared.tls.clone(), &self.shared.web_names, "", settings.connect_timeout)
     }
 
     /// Sends a turn over REST; answers when the upstream's answer has begun.
@@ -170,7 +210,7 @@ impl Upstream {
     ) -> Result<UpstreamAnswer, UpstreamError> {
         let client = self.clients(settings)?.sockets;
         let socket = socket::connect(&client, &self.shared.base_url, credential, user_id, settings).await?;
-        let answer = SocketAnswer::ask(socket, turn, self.shared.tasks.clone());
+        let answer = SocketAnswer::ask(socket, turn, AnswerLimits::new(settings), self.shared.tasks.clone());
         Ok(UpstreamAnswer::Websocket(Box::new(answer)))
     }
 
@@ -191,11 +231,11 @@ impl Upstream {
         route: Route,
         settings: &Settings,
     ) -> Result<UpstreamAnswer, UpstreamError> {
-        let (response, slot) = self.send(credential, route, settings).await?;
+        let (response, slot) = self.send(credential, Call::of(route), settings).await?;
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
         let is_page = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
         if status == 200 && !is_page {
-            return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot)));
+            return Ok(UpstreamAnswer::Rest(RestAnswer::new(response, slot, AnswerLimits::new(settings))));
         }
         let body = read_error_body(response).await;
         Err(refusal(credential, status, content_type.as_deref(), &body))
@@ -209,50 +249,66 @@ impl Upstream {
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        self.call_within(UNARY_TIMEOUT, credential, route, settings, read).await
+        self.call_within(UNARY_TIMEOUT, credential, Call::of(route), settings, read).await
     }
 
     /// The same for an upload.
     pub(crate) async fn upload<T>(
         &self,
         credential: &Credential,
-        route: Route,
+        upload: Upload,
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        self.call_within(UPLOAD_TIMEOUT, credential, route, settings, read).await
+        let call = Call { route: upload.route.clone(), upload: Some(Arc::new(upload)) };
+        self.call_within(UPLOAD_TIMEOUT, credential, call, settings, read).await
     }
 
     async fn call_within<T>(
         &self,
         patience: Duration,
         credential: &Credential,
-        route: Route,
+        call: Call,
         settings: &Settings,
         read: impl FnOnce(&[u8]) -> Result<T, rest::ReadError>,
     ) -> Result<T, CallError> {
-        let body = tokio::time::timeout(patience, self.unary(credential, route, settings))
+        let (body, _held) = tokio::time::timeout(patience, self.unary(credential, call, settings))
             .await
             .map_err(|_| UpstreamError::from(UpstreamErrorKind::Timeout(super::Patience::Total(patience))))??;
         read(&body).map_err(|error| CallError::Unreadable(error.to_string()))
     }
 
-    async fn unary(&self, credential: &Credential, route: Route, settings: &Settings) -> Result<Bytes, UpstreamError> {
-        let (response, _slot) = self.send(credential, route, settings).await?;
+    /// A whole answer, and what it holds of the memory for answers.
+    async fn unary(
+        &self,
+        credential: &Credential,
+        call: Call,
+        settings: &Settings,
+    ) -> Result<(Bytes, HeldMemory), UpstreamError> {
+        let (mut response, _slot) = self.send(credential, call, settings).await?;
         let (status, content_type) = (response.status().as_u16(), content_type(&response));
-        let limit = if status == 200 { UNARY_BODY } else { ERROR_BODY };
-        let body = read_body(response, limit).await?;
         let is_page = content_type.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
-        if status == 200 && !is_page {
-            return Ok(body);
+        if status != 200 || is_page {
+            let body = read_error_body(response).await;
+            return Err(refusal(credential, status, content_type.as_deref(), &body));
         }
-        Err(refusal(credential, status, content_type.as_deref(), &body))
+        let (limits, mut held) = (AnswerLimits::new(settings), self.shared.memory.hold());
+        let mut body = BytesMut::new();
+        while let Some(piece) = next_piece(&mut response).await? {
+            if body.len() + piece.len() > UNARY_BODY {
+                let words = format!("the answer to a call is larger than {UNARY_BODY} bytes");
+                return Err(UpstreamErrorKind::Oversized(words).into());
+            }
+            body.extend_from_slice(&piece);
+            held.grow(0, body.len(), &limits)?;
+        }
+        Ok((body.freeze(), held))
     }
 
     async fn send(
         &self,
         credential: &Credential,
-        route: Route,
+        Call { route, upload }: Call,
         settings: &Settings,
     ) -> Result<(reqwest::Response, Slot), UpstreamError> {
         let mut headers = headers(credential, settings)?;
@@ -261,7 +317,11 @@ impl Upstream {
             headers.insert(CONTENT_TYPE, value);
         }
         // Cheap to send again, whatever its size.
-        let body = Bytes::from(route.body);
+        let bytes = Bytes::from(route.body);
+        let body = || match &upload {
+            Some(upload) => UploadBody::new(Arc::clone(upload)).into(),
+            None => reqwest::Body::from(bytes.clone()),
+        };
         let url = format!("{}{}", self.shared.base_url, route.path);
         let method = match route.method {
             Method::Get => reqwest::Method::GET,
@@ -270,7 +330,7 @@ impl Upstream {
         };
         loop {
             let slot = self.clients(settings)?.shards.slot()?;
-            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(body.clone());
+            let request = slot.client().request(method.clone(), &url).headers(headers.clone()).body(body());
             match request.send().await {
                 Ok(response) => {
                     self.shared.http2_proven.fetch_or(response.version() == Version::HTTP_2, Ordering::Relaxed);
@@ -308,13 +368,13 @@ impl Upstream {
         let sockets = {
             // An upgrade is HTTP/1.1, and its connection is never used again.
             tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-            let builder = client_builder(tls, &proxy_url, connect_timeout)?;
+            let builder = self.shared.client_builder(tls, settings)?;
             builder.http1_only().pool_max_idle_per_host(0).build()?
         };
-        let files = client_builder(self.shared.tls.clone(), &proxy_url, connect_timeout)?.build()?;
-        let tls = self.shared.tls.clone();
+        let files = self.shared.client_builder(self.shared.tls.clone(), settings)?.build()?;
+        let (tls, names) = (self.shared.tls.clone(), self.shared.names.clone());
         let make = Box::new(move || {
-            let builder = client_builder(tls.clone(), &proxy_url, connect_timeout)?;
+            let builder = client_builder(tls.clone(), &names, &proxy_url, connect_timeout)?;
             if assume_http2 { builder.http2_prior_knowledge() } else { builder }.build()
         });
         let clients = Clients { shards: Arc::new(Shards::new(make)?), sockets, files };
@@ -330,13 +390,26 @@ pub(super) fn refusal(credential: &Credential, status: u16, content_type: Option
     UpstreamError::from(classify_http(status, content_type, &body)).with_status(status)
 }
 
+impl Shared {
+    /// A client that goes out as the settings say.
+    fn client_builder(
+        &self,
+        tls: rustls::ClientConfig,
+        settings: &Settings,
+    ) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+        client_builder(tls, &self.names, &settings.proxy_url, settings.connect_timeout)
+    }
+}
+
 fn client_builder(
     tls: rustls::ClientConfig,
+    names: &Names,
     proxy_url: &str,
     connect_timeout: u64,
 ) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(names.clone()))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(connect_timeout))
         .pool_idle_timeout(POOL_IDLE)
@@ -394,10 +467,16 @@ pub(super) async fn read_error_body(response: reqwest::Response) -> Bytes {
     read_body(response, ERROR_BODY).await.unwrap_or_default()
 }
 
+/// The next piece of a body; decompression hands over a few KiB at a time. A body that never stops lets others have the thread.
+pub(super) async fn next_piece(response: &mut reqwest::Response) -> Result<Option<Bytes>, reqwest::Error> {
+    tokio::task::coop::consume_budget().await;
+    response.chunk().await
+}
+
 /// Reads a body up to `limit`.
 pub(super) async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Bytes, UpstreamError> {
     let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await? {
+    while let Some(piece) = next_piece(&mut response).await? {
         let room = limit - body.len();
         body.extend_from_slice(&piece[..piece.len().min(room)]);
         if body.len() == limit {

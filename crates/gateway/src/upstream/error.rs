@@ -1,5 +1,6 @@
 //! What went wrong between us and the upstream.
 
+use std::io;
 use std::time::Duration;
 
 use protocol::failure::{Failure, FailureKind};
@@ -34,6 +35,15 @@ pub(crate) enum UpstreamErrorKind {
     /// It answered with more at once than is read.
     #[error("{0}")]
     Oversized(String),
+    /// The whole answer is larger than is kept.
+    #[error("the answer is larger than {limit_mb} MB")]
+    TooLarge { limit_mb: usize },
+    /// All open answers together are larger than is kept.
+    #[error("the open answers together are larger than this gateway keeps in memory")]
+    NoMemory,
+    /// This machine has none of what a connection needs: file descriptors, ports, buffers.
+    #[error("this machine cannot open another connection: {0}")]
+    Exhausted(String),
     /// It answered with nothing.
     #[error("the upstream's answer was empty")]
     Empty,
@@ -84,8 +94,10 @@ impl UpstreamError {
                 _ => "upstream",
             },
             UpstreamErrorKind::Connect(_) => "exit",
+            UpstreamErrorKind::NoMemory | UpstreamErrorKind::Exhausted(_) => "gateway",
             UpstreamErrorKind::Protocol(_)
             | UpstreamErrorKind::Oversized(_)
+            | UpstreamErrorKind::TooLarge { .. }
             | UpstreamErrorKind::NoRoute(_)
             | UpstreamErrorKind::NoUpload(_)
             | UpstreamErrorKind::FileRefused(_)
@@ -112,6 +124,9 @@ impl UpstreamError {
             UpstreamErrorKind::Timeout(Patience::Total(_)) => "timeout_total",
             UpstreamErrorKind::Protocol(_) => "protocol",
             UpstreamErrorKind::Oversized(_) => "oversized",
+            UpstreamErrorKind::TooLarge { .. } => "answer_too_large",
+            UpstreamErrorKind::NoMemory => "answers_too_large",
+            UpstreamErrorKind::Exhausted(_) => "machine_exhausted",
             UpstreamErrorKind::Empty => "empty_answer",
             UpstreamErrorKind::Truncated => "truncated",
         }
@@ -132,11 +147,36 @@ impl From<Failure> for UpstreamError {
 
 impl From<reqwest::Error> for UpstreamError {
     fn from(error: reqwest::Error) -> Self {
+        if let Some(exhausted) = exhaustion(&error) {
+            return UpstreamErrorKind::Exhausted(exhausted).into();
+        }
         // A dead proxy is reported as a request error with a connector's error beneath, not as `is_connect`.
         let connecting = error.is_connect() || error.is_request() && chain(&error).contains("connect");
         let words = chain(&error.without_url());
         if connecting { UpstreamErrorKind::Connect(words) } else { UpstreamErrorKind::Transport(words) }.into()
     }
+}
+
+/// What this machine ran out of, if that is why.
+fn exhaustion(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && is_exhaustion(error)
+        {
+            return Some(error.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Whether it is this machine that has no more: of open files (EMFILE, ENFILE), memory (ENOMEM), buffers (ENOBUFS), or local
+/// addresses and ports (EADDRNOTAVAIL). An address of a family that the machine does not have counts among the last; the
+/// client tries the other family first, and both must fail.
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// The error's words and those of its causes; the address is left out, it may hold a proxy's password.

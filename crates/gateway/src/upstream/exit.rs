@@ -2,19 +2,53 @@
 //! alone for a while, then one request tries it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
+use crate::settings::{Settings, SettingsHandle, UpstreamTransport};
 
 /// When the breaker opens and for how long.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BreakerLimits {
+struct BreakerLimits {
     /// Different accounts that must meet trouble.
-    pub(crate) accounts: usize,
+    accounts: usize,
     /// Seconds within which they must meet it.
-    pub(crate) window: u64,
+    window: u64,
     /// Seconds the exit is left alone.
-    pub(crate) rest: u64,
+    rest: u64,
+}
+
+impl BreakerLimits {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            accounts: usize::try_from(settings.exit_breaker_accounts).unwrap_or(usize::MAX),
+            window: settings.exit_breaker_window,
+            rest: settings.exit_breaker_rest,
+        }
+    }
+}
+
+/// What a request goes out by. What was met by one egress says nothing of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Egress {
+    proxy_url: String,
+    connect_timeout: u64,
+    transport: UpstreamTransport,
+    user_agent: String,
+    clearance_cookies: String,
+    statsig_id: String,
+}
+
+impl Egress {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            proxy_url: settings.proxy_url.clone(),
+            connect_timeout: settings.connect_timeout,
+            transport: settings.upstream_transport,
+            user_agent: settings.user_agent.clone(),
+            clearance_cookies: settings.clearance_cookies.clone(),
+            statsig_id: settings.statsig_id.clone(),
+        }
+    }
 }
 
 /// The exit is being left alone.
@@ -26,10 +60,12 @@ pub(crate) struct ExitClosed {
     pub(crate) retry_after: u64,
 }
 
-/// A cheap handle to the breaker of the one exit there is.
+/// A cheap handle to the breaker of the one exit there is. It follows the settings: when what requests go out by is changed,
+/// it closes, for the change is most likely the cure.
 #[derive(Clone)]
 pub(crate) struct ExitBreaker {
     state: Arc<Mutex<State>>,
+    settings: SettingsHandle,
     clock: Clock,
 }
 
@@ -41,18 +77,44 @@ struct State {
     trial_until: Option<i64>,
     label: &'static str,
     opened: u64,
+    /// The settings that were last looked at, and the egress that they describe.
+    seen: Option<(Arc<Settings>, Egress)>,
 }
 
 /// A trial that never reports (its client left) must not keep the exit closed.
 const TRIAL_MS: i64 = 15_000;
 
 impl ExitBreaker {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { state: Arc::default(), clock }
+    pub(crate) fn new(settings: SettingsHandle, clock: Clock) -> Self {
+        Self { state: Arc::default(), settings, clock }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state of the present egress; another one's is forgotten.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let settings = self.settings.current();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = state.seen.as_ref();
+        if known.is_some_and(|(seen, _)| Arc::ptr_eq(seen, &settings)) {
+            return state;
+        }
+        let egress = Egress::new(&settings);
+        let is_other = known.is_some_and(|(_, known)| *known != egress);
+        state.seen = Some((settings, egress));
+        if is_other {
+            if state.open_until.is_some() {
+                tracing::info!("the settings of the way out were changed: it is tried again at once");
+            }
+            let (opened, seen) = (state.opened, state.seen.take());
+            *state = State { opened, seen, ..State::default() };
+        }
+        state
+    }
+
+    /// The state, unless `settings`, with which a request went out, describe another egress than the present one.
+    fn state_of(&self, settings: &Settings) -> Option<MutexGuard<'_, State>> {
+        let state = self.state();
+        let is_present = state.seen.as_ref().is_some_and(|(_, present)| *present == Egress::new(settings));
+        is_present.then_some(state)
     }
 
     /// Whether a request may go out now.
@@ -74,10 +136,11 @@ impl ExitBreaker {
         }
     }
 
-    /// The exit was refused with this account.
-    pub(crate) fn trouble(&self, account: &Arc<str>, label: &'static str, limits: BreakerLimits) {
+    /// The exit was refused with this account, which went out with `settings`.
+    pub(crate) fn trouble(&self, account: &Arc<str>, label: &'static str, settings: &Settings) {
         let now = self.clock.now_ms();
-        let mut state = self.state();
+        let limits = BreakerLimits::new(settings);
+        let Some(mut state) = self.state_of(settings) else { return };
         state.label = label;
         let oldest = now.saturating_sub_unsigned(limits.window.saturating_mul(1_000));
         state.troubles.retain(|(at, other)| *at >= oldest && other != account);
@@ -96,9 +159,9 @@ impl ExitBreaker {
         }
     }
 
-    /// Something got through.
-    pub(crate) fn success(&self) {
-        let mut state = self.state();
+    /// Something that went out with `settings` got through.
+    pub(crate) fn success(&self, settings: &Settings) {
+        let Some(mut state) = self.state_of(settings) else { return };
         if state.open_until.take().is_some() {
             tracing::info!("the exit works again");
         }
@@ -107,8 +170,10 @@ impl ExitBreaker {
     }
 
     /// A request ended that says nothing about the exit; if it was the trial, the next one is.
-    pub(crate) fn undecided(&self) {
-        self.state().trial_until = None;
+    pub(crate) fn undecided(&self, settings: &Settings) {
+        if let Some(mut state) = self.state_of(settings) {
+            state.trial_until = None;
+        }
     }
 
     /// The trouble, while the exit is left alone.

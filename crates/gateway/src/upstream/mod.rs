@@ -5,11 +5,15 @@
 //! are spread over several clients and the open streams of each are counted here.
 
 mod answer;
+mod aside;
 mod assets;
 mod client;
 mod credential;
 mod error;
 mod exit;
+mod memory;
+mod metered;
+mod names;
 mod probe;
 mod public_address;
 mod rest_answer;
@@ -17,6 +21,7 @@ mod shards;
 mod socket;
 mod socket_answer;
 mod transport;
+mod upload_body;
 mod verdict;
 mod web;
 
@@ -24,14 +29,11 @@ pub(crate) use answer::{Heard, UpstreamAnswer};
 pub(crate) use client::{CallError, Upstream, UpstreamOptions};
 pub(crate) use credential::Credential;
 pub(crate) use error::{Patience, UpstreamError, UpstreamErrorKind};
-pub(crate) use exit::{BreakerLimits, ExitBreaker, ExitClosed};
+pub(crate) use exit::{ExitBreaker, ExitClosed};
+pub(crate) use memory::{AnswerLimits, AnswerMemory, HeldMemory};
 pub(crate) use probe::LinkProbe;
 pub(crate) use transport::Transport;
 pub(crate) use verdict::{Blame, Retry, Verdict};
-pub(crate) use web::WebError;
 #[cfg(feature = "fuzzing")]
 pub(crate) use web::fuzz as fuzz_image_address;
-
-/// The longest thing the upstream says at once. Stored answers with many cards reach a few MiB, and the upstream repeats the
-/// question.
-const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
+pub(crate) use web::{Room, WebError};

@@ -8,22 +8,31 @@ use http_body::Body as _;
 use protocol::event::GrokEvent;
 use protocol::frame::FrameSplitter;
 use protocol::rest;
+use tokio::task::coop;
 
 use super::answer::Heard;
 use super::shards::Slot;
-use super::{LONGEST_MESSAGE, UpstreamError, UpstreamErrorKind};
+use super::{AnswerLimits, UpstreamError, UpstreamErrorKind};
 
 /// The body of an answer. Dropping it ends the upstream's stream.
 pub(crate) struct RestAnswer {
     body: reqwest::Body,
     splitter: FrameSplitter,
+    limits: AnswerLimits,
+    /// Decompressed bytes so far.
+    read: u64,
     _slot: Slot,
 }
 
 impl RestAnswer {
-    pub(super) fn new(response: reqwest::Response, slot: Slot) -> Self {
+    pub(super) fn new(response: reqwest::Response, slot: Slot, limits: AnswerLimits) -> Self {
         let body = http::Response::from(response).into_body();
-        Self { body, splitter: FrameSplitter::new(LONGEST_MESSAGE), _slot: slot }
+        Self { body, splitter: FrameSplitter::new(limits.message), limits, read: 0, _slot: slot }
+    }
+
+    /// Bytes that wait for the end of their object.
+    pub(super) fn buffered(&self) -> usize {
+        self.splitter.held()
     }
 
     pub(super) fn poll_events(
@@ -33,6 +42,10 @@ impl RestAnswer {
     ) -> Poll<Heard> {
         let error = match ready!(self.poll_piece(context)) {
             Some(Ok(piece)) => {
+                self.read = self.read.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+                if self.read > self.limits.wire {
+                    return Poll::Ready(Heard::Unreadable(self.limits.exceeded()));
+                }
                 let pushed = self.splitter.push(&piece, |frame| rest::decode(frame, &mut *event));
                 return Poll::Ready(match pushed {
                     Ok(()) => Heard::Something,
@@ -47,10 +60,14 @@ impl RestAnswer {
         Poll::Ready(Heard::End(error))
     }
 
-    /// The next piece; `None` at the end.
+    /// The next piece; `None` at the end. Decompression hands over a few KiB at a time, whatever the piece on the wire becomes.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamError>>> {
         loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            // Every piece counts, the empty ones too: an upstream that never stops must let others have the thread.
+            let turn = ready!(coop::poll_proceed(context));
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+            turn.made_progress();
+            return Poll::Ready(match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) if piece.is_empty() => continue,
                     Ok(piece) => Some(Ok(piece)),

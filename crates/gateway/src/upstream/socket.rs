@@ -15,11 +15,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::client::{content_type, read_error_body, refusal, unusable_header};
-use super::{Credential, LONGEST_MESSAGE, Patience, UpstreamError, UpstreamErrorKind};
+use super::metered::Metered;
+use super::{AnswerLimits, Credential, Patience, UpstreamError, UpstreamErrorKind};
 use crate::settings::Settings;
 
 /// An open socket.
-pub(super) type Socket = WebSocketStream<Upgraded>;
+pub(super) type Socket = WebSocketStream<Metered<Upgraded>>;
 
 /// Patience with the upgrade, from the first byte to the last. A proxy that swallows upgrades would otherwise take all the time
 /// there is for an answer.
@@ -59,13 +60,14 @@ async fn upgrade(
         let words = "the upgrade was answered by something that does not speak WebSocket".to_owned();
         return Err(UpstreamErrorKind::Protocol(words).into());
     }
-    let upgraded = response.upgrade().await?;
+    let upgraded = Metered::new(response.upgrade().await?);
+    let longest = AnswerLimits::new(settings).message;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         // What we send is sent at once.
         .write_buffer_size(0)
-        .max_message_size(Some(LONGEST_MESSAGE))
-        .max_frame_size(Some(LONGEST_MESSAGE));
+        .max_message_size(Some(longest))
+        .max_frame_size(Some(longest));
     Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await)
 }
 

@@ -9,6 +9,7 @@ use futures_util::{Sink as _, StreamExt as _};
 use protocol::event::GrokEvent;
 use protocol::socket::{Session, SessionIds, Step};
 use protocol::turn::TurnRequest;
+use tokio::task::coop;
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use super::answer::Heard;
 use super::socket::Socket;
-use super::{UpstreamError, UpstreamErrorKind};
+use super::{AnswerLimits, UpstreamError, UpstreamErrorKind};
 
 /// How often the upstream is pinged while it is silent. Its own page does so every few seconds, other clients every 20 to 25.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -29,12 +30,16 @@ const UNANSWERED: u32 = 2;
 /// How long a socket is kept after its answer, until the upstream says that it has stored it.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// What is read of a socket meanwhile; a title and a receipt have a few hundred bytes.
+const LINGER_BYTES: u64 = 1024 * 1024;
+
 /// A turn over a socket of its own. Dropping it closes the socket, which is the one way to cancel.
 pub(crate) struct SocketAnswer {
     /// `None` once the answer has ended.
     open: Option<Open>,
     ping: Pin<Box<Sleep>>,
     heard_since_ping: bool,
+    limits: AnswerLimits,
     /// The conversation stays in the account's history, so the upstream gets the time to store it.
     is_stored: bool,
     tasks: TaskTracker,
@@ -45,20 +50,30 @@ struct Open {
     session: Session,
     to_send: VecDeque<Message>,
     is_flushed: bool,
+    /// Bytes of the connection when the last message was complete.
+    read: u64,
 }
 
 impl SocketAnswer {
     /// Asks `turn` over a socket that has just been opened.
-    pub(super) fn ask(socket: Socket, turn: &TurnRequest<'_>, tasks: TaskTracker) -> Self {
+    pub(super) fn ask(socket: Socket, turn: &TurnRequest<'_>, limits: AnswerLimits, tasks: TaskTracker) -> Self {
         let session = Session::new(turn, session_ids());
         let to_send = VecDeque::from([Message::text(session.opening())]);
         Self {
-            open: Some(Open { socket, session, to_send, is_flushed: true }),
+            open: Some(Open { socket, session, to_send, is_flushed: true, read: 0 }),
             ping: Box::pin(tokio::time::sleep(PING_EVERY)),
             heard_since_ping: true,
+            limits,
             is_stored: !turn.temporary,
             tasks,
         }
+    }
+
+    /// Bytes that wait for the end of their message.
+    pub(super) fn buffered(&self) -> usize {
+        self.open
+            .as_ref()
+            .map_or(0, |open| usize::try_from(open.socket.get_ref().read() - open.read).unwrap_or(usize::MAX))
     }
 
     pub(super) fn poll_events(
@@ -68,6 +83,8 @@ impl SocketAnswer {
     ) -> Poll<Heard> {
         loop {
             let Some(open) = &mut self.open else { return Poll::Ready(Heard::End(None)) };
+            // Every message counts, those that say nothing too: an upstream that never stops must let others have the thread.
+            let turn = ready!(coop::poll_proceed(context));
             // Reading goes on while sending waits: the upstream may be waiting for us to read.
             if let Poll::Ready(Err(error)) = open.poll_send(context) {
                 return Poll::Ready(self.broken(error));
@@ -87,7 +104,13 @@ impl SocketAnswer {
                     continue;
                 }
             };
+            turn.made_progress();
             self.heard_since_ping = true;
+            open.read = open.socket.get_ref().read();
+            if open.read > self.limits.wire {
+                self.open = None;
+                return Poll::Ready(Heard::Unreadable(self.limits.exceeded()));
+            }
             let said = match &message {
                 Message::Text(text) => self.receive(text.as_bytes(), event),
                 Message::Binary(bytes) => self.receive(bytes, event),
@@ -171,8 +194,13 @@ fn close_words(frame: &CloseFrame) -> Option<String> {
 }
 
 async fn linger(mut socket: Socket, mut session: Session, waits: bool) {
+    let began = socket.get_ref().read();
     while waits && !session.is_persisted() {
+        coop::consume_budget().await;
         let Some(Ok(message)) = socket.next().await else { return };
+        if socket.get_ref().read() - began > LINGER_BYTES {
+            return;
+        }
         if let Message::Text(text) = message {
             session.receive(text.as_bytes(), &mut |_| {});
         }

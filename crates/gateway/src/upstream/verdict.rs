@@ -12,6 +12,8 @@ pub(crate) struct Verdict {
     pub(crate) label: &'static str,
     pub(crate) blame: Blame,
     pub(crate) retry: Retry,
+    /// Whether the upstream itself was heard, so that the way to it works.
+    pub(crate) upstream_spoke: bool,
 }
 
 /// Whose fault it was.
@@ -52,9 +54,11 @@ impl UpstreamError {
             UpstreamErrorKind::Failure(failure) => judge(failure.kind),
             UpstreamErrorKind::Connect(_) => (Blame::Exit, Retry::Once),
             // The request's own doing: it would be as long with every account.
-            UpstreamErrorKind::Oversized(_) => (Blame::Nobody, Retry::No),
+            UpstreamErrorKind::Oversized(_) | UpstreamErrorKind::TooLarge { .. } => (Blame::Nobody, Retry::No),
             // So it is for every account, until the operator or the upstream changes something.
             UpstreamErrorKind::NoRoute(_) | UpstreamErrorKind::NoUpload(_) => (Blame::Nobody, Retry::No),
+            // This gateway's own want: no account and no way out would help.
+            UpstreamErrorKind::NoMemory | UpstreamErrorKind::Exhausted(_) => (Blame::Nobody, Retry::No),
             // It had less time than an answer may take.
             UpstreamErrorKind::Timeout(Patience::Remainder(_)) => (Blame::Nobody, Retry::No),
             // No account would be served with it.
@@ -67,7 +71,8 @@ impl UpstreamError {
             | UpstreamErrorKind::Empty
             | UpstreamErrorKind::Truncated => (Blame::Failure, Retry::OtherAccount),
         };
-        Verdict { label: self.label(), blame, retry }
+        let upstream_spoke = !matches!(self.kind, UpstreamErrorKind::Exhausted(_) | UpstreamErrorKind::Timeout(_));
+        Verdict { label: self.label(), blame, retry, upstream_spoke }
     }
 }
 

@@ -3,13 +3,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, LOCATION, USER_AGENT};
 use reqwest::{Client, Response, Url};
 
+use super::client::next_piece;
+use super::names::{Names, passed_on};
 use super::public_address::{NotPublic, is_permitted, permitted};
 use super::{Upstream, UpstreamError};
 use crate::settings::{Network, Settings};
@@ -40,28 +43,84 @@ pub(crate) enum WebError {
     TooManyRedirects,
     #[error("is larger than {} MiB", .0 / 1024 / 1024)]
     TooLarge(usize),
+    #[error("is too much: the images of one message may have {} MiB together", .0 / 1024 / 1024)]
+    TooMuch(usize),
     #[error("did not arrive within {} s", PATIENCE.as_secs())]
     TooSlow,
 }
 
-impl Upstream {
-    /// Fetches from the open web, up to `limit` bytes.
-    pub(crate) async fn fetch_from_web(&self, url: &str, limit: usize, settings: &Settings) -> Result<Bytes, WebError> {
-        let fetched = tokio::time::timeout(PATIENCE, async {
-            let response = self.follow(url, settings).await?;
-            read_whole(response, limit).await
-        });
-        fetched.await.unwrap_or(Err(WebError::TooSlow))
+/// How many bytes several fetches may bring together.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    left: Arc<AtomicUsize>,
+    whole: usize,
+}
+
+impl Room {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { left: Arc::new(AtomicUsize::new(bytes)), whole: bytes }
     }
 
-    async fn follow(&self, url: &str, settings: &Settings) -> Result<Response, WebError> {
-        let allowed: Arc<[Network]> = settings.image_url_allow.as_slice().into();
-        let client = self.web_client(Arc::clone(&allowed), settings).map_err(unreachable)?;
+    /// Takes a part of what is left.
+    pub(crate) fn take(&self, bytes: usize) -> Result<(), WebError> {
+        let less = |left: usize| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.map(|_| ()).map_err(|_| WebError::TooMuch(self.whole))
+    }
+
+    /// Gives back what did not become anything.
+    fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Upstream {
+    /// Fetches from the open web, up to `limit` bytes and to what `room` has left.
+    pub(crate) async fn fetch_from_web(
+        &self,
+        url: &str,
+        limit: usize,
+        room: &Room,
+        settings: &Settings,
+    ) -> Result<Bytes, WebError> {
+        let fetch = Fetch {
+            client: self.web_client(settings).map_err(unreachable)?,
+            allowed: settings.image_url_allow.as_slice().into(),
+            user_agent: settings.user_agent.clone(),
+        };
+        let (url, room) = (url.to_owned(), room.clone());
+        let fetched = self.aside().run(async move {
+            let fetched = tokio::time::timeout(PATIENCE, async {
+                let response = fetch.follow(&url).await?;
+                read_whole(response, limit, &room).await
+            });
+            fetched.await.unwrap_or(Err(WebError::TooSlow))
+        });
+        fetched.await.unwrap_or_else(|| Err(WebError::Unreachable("the fetch broke off".to_owned())))
+    }
+
+    /// One client per fetch: no connection outlives the check that allowed it.
+    fn web_client(&self, settings: &Settings) -> Result<Client, reqwest::Error> {
+        let allowed = settings.image_url_allow.as_slice().into();
+        let names = self.web_names().clone();
+        self.direct_builder(settings)?.dns_resolver(Arc::new(CheckedResolver { names, allowed })).build()
+    }
+}
+
+/// What one fetch needs.
+struct Fetch {
+    client: Client,
+    allowed: Arc<[Network]>,
+    user_agent: String,
+}
+
+impl Fetch {
+    async fn follow(&self, url: &str) -> Result<Response, WebError> {
         let mut url = Url::parse(url).map_err(|_| WebError::Address("is not a valid address"))?;
         for _ in 0..=REDIRECTS {
-            check(&url, &allowed)?;
-            let request =
-                client.get(url.clone()).header(USER_AGENT, &settings.user_agent).header(ACCEPT, "image/*,*/*;q=0.5");
+            check(&url, &self.allowed)?;
+            let request = self.client.get(url.clone());
+            let request = request.header(USER_AGENT, &self.user_agent).header(ACCEPT, "image/*,*/*;q=0.5");
             let response = request.send().await.map_err(unreachable)?;
             let status = response.status();
             if status.is_success() {
@@ -74,11 +133,6 @@ impl Upstream {
             url = url.join(location).map_err(|_| WebError::Address("leads on to what is not a valid address"))?;
         }
         Err(WebError::TooManyRedirects)
-    }
-
-    /// One client per fetch: no connection outlives the check that allowed it.
-    fn web_client(&self, allowed: Arc<[Network]>, settings: &Settings) -> Result<Client, reqwest::Error> {
-        self.direct_builder(settings)?.dns_resolver(Arc::new(CheckedResolver { allowed })).build()
     }
 }
 
@@ -107,15 +161,16 @@ fn check(url: &Url, allowed: &[Network]) -> Result<(), WebError> {
 
 /// Resolves names to addresses that may be connected to, and to no others.
 struct CheckedResolver {
+    names: Names,
     allowed: Arc<[Network]>,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.allowed);
+        let (names, allowed) = (self.names.clone(), Arc::clone(&self.allowed));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses: Addrs = Box::new(permitted(found, &allowed)?.into_iter());
+            let found = names.addresses(name.as_str()).await.map_err(passed_on)?;
+            let addresses: Addrs = Box::new(permitted(found.iter().copied(), &allowed)?.into_iter());
             Ok(addresses)
         })
     }
@@ -132,19 +187,55 @@ fn unreachable(error: reqwest::Error) -> WebError {
     WebError::Unreachable(UpstreamError::from(error).to_string())
 }
 
-async fn read_whole(mut response: Response, limit: usize) -> Result<Bytes, WebError> {
-    let announced = response.content_length().unwrap_or(0);
-    if usize::try_from(announced).is_ok_and(|announced| announced > limit) {
+async fn read_whole(mut response: Response, limit: usize, room: &Room) -> Result<Bytes, WebError> {
+    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    if announced > limit {
         return Err(WebError::TooLarge(limit));
     }
-    let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + piece.len() > limit {
+    // What is announced is taken first, so that nothing is read that could not be kept.
+    let mut taken = Taken { room, bytes: 0 };
+    taken.grow(announced)?;
+    let mut body = Vec::with_capacity(announced);
+    while let Some(piece) = next_piece(&mut response).await.map_err(unreachable)? {
+        let length = body.len() + piece.len();
+        if length > limit {
             return Err(WebError::TooLarge(limit));
+        }
+        taken.grow(length)?;
+        if length > body.capacity() {
+            // By an eighth and not to the double: a few of these are in memory at the same time.
+            body.reserve_exact(piece.len().max(body.len() / 8));
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body.freeze())
+    taken.keep(body.len());
+    Ok(body.into())
+}
+
+/// What one fetch has taken of the room; gives it back unless it is kept.
+struct Taken<'a> {
+    room: &'a Room,
+    bytes: usize,
+}
+
+impl Taken<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), WebError> {
+        let more = bytes.saturating_sub(self.bytes);
+        self.room.take(more)?;
+        self.bytes += more;
+        Ok(())
+    }
+
+    /// So much of it has become something; the rest is given back.
+    fn keep(mut self, bytes: usize) {
+        self.bytes -= bytes;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
+    }
 }
 
 /// What may be fetched is on the web, on a port of the web, and never inside.

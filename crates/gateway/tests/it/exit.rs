@@ -12,6 +12,7 @@ use crate::transports::over_both_transports;
 over_both_transports! {
     an_unreachable_upstream_or_proxy_charges_nobody,
     the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_rest,
+    a_change_of_the_egress_closes_its_breaker_at_once,
     the_exit_breaker_counts_different_accounts_within_a_minute,
     a_trial_that_the_upstream_itself_refuses_shows_that_the_exit_works,
     a_trial_that_says_nothing_about_the_exit_leaves_the_next_one_to_the_next,
@@ -90,6 +91,39 @@ async fn the_exit_breaker_opens_after_three_accounts_and_half_opens_after_its_re
     ask(&rig).await.ok();
     for account in ["anna", "bert", "carl", "dora"] {
         assert_eq!(state(&rig, account).await, "available");
+    }
+}
+
+async fn a_change_of_the_egress_closes_its_breaker_at_once() {
+    let accounts = ["anna", "bert", "carl"];
+    for (cure, is_cure) in [
+        (json!({ "proxy_url": "" }), true),
+        (json!({ "user_agent": "Mozilla/5.0 another" }), true),
+        (json!({ "clearance_cookies": "cf_clearance=another" }), true),
+        (json!({ "statsig_id": "YW5vdGhlcg==" }), true),
+        (json!({ "show_search": false }), false),
+        (json!({ "exit_breaker_rest": 60 }), false),
+    ] {
+        let rig = Rig::new(&accounts).await;
+        let mistaken_proxy = cure.get("proxy_url").is_some();
+        if mistaken_proxy {
+            rig.change_settings(json!({ "proxy_url": "http://127.0.0.1:9" })).await;
+        } else {
+            accounts.iter().for_each(|account| rig.simulator.account(account).always(Some(Upstream::challenge())));
+        }
+        for _ in 0..4 {
+            assert_eq!(ask(&rig).await.status, 503);
+        }
+        assert_eq!(rig.metric("grok2api_exit_breaker_opened").await, 1, "{cure}");
+        let calls = rig.chat_calls();
+        accounts.iter().for_each(|account| rig.simulator.account(account).always(None));
+        assert_eq!(refusal(&ask(&rig).await).0, 503, "{cure}");
+        assert_eq!(rig.chat_calls(), calls, "{cure}: it is left alone until something changes");
+        let (status, answer) = rig.change_settings(cure.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(ask(&rig).await.status, if is_cure { 200 } else { 503 }, "{cure}");
+        let ready: Value = rig.http().get(rig.url("/readyz")).send().await.unwrap().json().await.unwrap();
+        assert_eq!(ready["components"]["upstream_exit"]["message"].is_null(), is_cure, "{ready}");
     }
 }
 

@@ -540,3 +540,27 @@ async fn the_log_keeps_to_its_size_and_age_and_the_statistics_stay() {
         "minutes of the last two days"
     );
 }
+
+#[tokio::test]
+async fn made_up_names_of_models_and_programs_share_a_row_of_the_statistics() {
+    let rig = Rig::new(&["anna"]).await;
+    for number in 0..230 {
+        let body =
+            json!({ "model": format!("made-up-{number}"), "messages": [{ "role": "user", "content": "hello there" }] });
+        let agent = format!("made-up-{number}/1.0");
+        rig.chat_as(crate::harness::KEY, body, &[("user-agent", &agent)]).await;
+    }
+    rig.requests(230).await;
+    for dimension in ["model", "mode", "client"] {
+        let rows = "SELECT count(DISTINCT value) FROM request_stats WHERE dimension = ";
+        assert_eq!(rig.count_of(format!("{rows}'{dimension}'")).await, 201, "{dimension}");
+        let shared = "SELECT sum(requests) FROM request_stats WHERE grain = 3600 AND value = 'other' AND dimension = ";
+        assert_eq!(rig.count_of(format!("{shared}'{dimension}'")).await, 30, "{dimension}");
+    }
+    assert_eq!(
+        rig.count("SELECT sum(requests) FROM request_stats WHERE grain = 3600 AND dimension = 'all'").await,
+        230
+    );
+    // The log keeps what was asked for, and is trimmed by its own limit.
+    assert_eq!(rig.count("SELECT count(DISTINCT model) FROM requests").await, 230);
+}

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 
 use crate::history::Hash;
 use crate::scan;
@@ -82,7 +82,7 @@ impl ImageLink {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     kind: ImageKind,
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     digest: Hash,
 }
 
@@ -100,6 +100,9 @@ impl Image {
     #[must_use]
     pub fn of_bytes(bytes: Vec<u8>) -> Option<Self> {
         let kind = ImageKind::of(&bytes)?;
+        let mut bytes = bytes;
+        // It is kept for as long as the request lasts.
+        bytes.shrink_to_fit();
         Some(Self { kind, digest: Hash::of(&[b"image", &bytes]), bytes: bytes.into() })
     }
 
@@ -156,12 +159,6 @@ impl Image {
         &self.bytes
     }
 
-    /// The bytes in base64.
-    #[must_use]
-    pub fn base64(&self) -> String {
-        STANDARD.encode(&self.bytes)
-    }
-
     /// The same image has the same digest, however it was written.
     #[must_use]
     pub fn digest(&self) -> &Hash {
@@ -208,7 +205,7 @@ mod tests {
     fn the_bytes_say_what_an_image_is() {
         let image = Image::of_data_uri("data:image/jpeg;base64,iVBORw0KGgo=").unwrap();
         assert_eq!((image.media_type(), image.file_name()), ("image/png", "image.png"));
-        assert_eq!(image.base64(), "iVBORw0KGgo=");
+        assert_eq!(image.bytes(), b"\x89PNG\r\n\x1a\n");
         for same in ["DATA:image/png;charset=x;BASE64,iVBORw0K\nGgo=", "data:;base64,iVBORw0KGgo"] {
             assert_eq!(Image::of_data_uri(same).as_ref(), Ok(&image), "{same}");
         }

@@ -145,13 +145,31 @@ pub fn read_chat_request(body: &[u8]) -> Result<ChatRequest, RequestError> {
     })
 }
 
+/// Longest name of a model; names go into logs, tables and the answer's every chunk.
+const LONGEST_MODEL_NAME: usize = 128;
+
+/// What would break a line of a log, or turn it around: control characters, line and paragraph separators, marks of direction.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 /// The model's name, if one is given; an empty one is a mistake that is better named than guessed at.
 pub(super) fn read_model(members: &mut Members<'_>) -> Result<Option<String>, RequestError> {
     let Some(model) = members.string("model")? else { return Ok(None) };
     if model.trim().is_empty() {
         return Err(RequestError::new("invalid_value", Some("model".to_owned()), "`model` must not be empty."));
     }
-    Ok(Some(model.trim().to_owned()))
+    let model = model.trim();
+    if model.chars().count() > LONGEST_MODEL_NAME {
+        let message = format!("`model` must not be longer than {LONGEST_MODEL_NAME} characters.");
+        return Err(RequestError::new("invalid_value", Some("model".to_owned()), message));
+    }
+    if model.contains(is_unprintable) {
+        let message = "`model` must not hold control characters.";
+        return Err(RequestError::new("invalid_value", Some("model".to_owned()), message));
+    }
+    Ok(Some(model.to_owned()))
 }
 
 pub(super) fn filled(text: Option<String>) -> Option<String> {

@@ -13,6 +13,6 @@ pub use answer::{
 };
 pub use decode::decode;
 pub use request::{
-    Method, Route, account, chat, clone_share, delete_softly, load_responses, rate_limits, reconnect, response_node,
-    share, subscriptions, upload, upload_direct,
+    Method, Route, Upload, account, chat, clone_share, delete_softly, load_responses, rate_limits, reconnect,
+    response_node, share, subscriptions, upload, upload_direct,
 };

@@ -1,5 +1,7 @@
 //! What is asked of the upstream: paths and bodies (UPSTREAM.md 3, 4, 11, 13).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -62,26 +64,80 @@ pub fn clone_share(link: &str) -> Route {
     Route::post(format!("/rest/app-chat/share_links/{}/clone", path_segment(link)), &json!({}))
 }
 
+/// A call whose body is an image between a head and a tail. It is written while it is sent, for it is large and would otherwise be in memory
+/// several times over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The call, without its body.
+    pub route: Route,
+    head: Vec<u8>,
+    image: Image,
+    is_base64: bool,
+    tail: Vec<u8>,
+}
+
+/// Bytes of an image in one piece of a body; divisible by three, so that pieces in base64 can be joined.
+const PIECE: usize = 48 * 1024;
+
+impl Upload {
+    /// Length of the body.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        let image = self.image.bytes().len();
+        let image = if self.is_base64 { image.div_ceil(3) * 4 } else { image };
+        (self.head.len() + image + self.tail.len()) as u64
+    }
+
+    /// The piece of the body with this number; `None` behind the last.
+    #[must_use]
+    pub fn piece(&self, number: usize) -> Option<Vec<u8>> {
+        if number == 0 {
+            return Some(self.head.clone());
+        }
+        match self.image.bytes().chunks(PIECE).nth(number - 1) {
+            Some(bytes) if self.is_base64 => Some(STANDARD.encode(bytes).into_bytes()),
+            Some(bytes) => Some(bytes.to_vec()),
+            None => (number == self.image.bytes().len().div_ceil(PIECE) + 1).then(|| self.tail.clone()),
+        }
+    }
+}
+
 /// Gives an image to the account, for [`TurnRequest::attachments`].
-pub fn upload(image: &Image) -> Route {
-    let body = json!({"fileName": image.file_name(), "fileMimeType": image.media_type(), "content": image.base64()});
-    Route::post("/rest/app-chat/upload-file".to_owned(), &body)
+pub fn upload(image: &Image) -> Upload {
+    let (name, media_type) = (image.file_name(), image.media_type());
+    Upload {
+        route: Route {
+            method: Method::Post,
+            path: "/rest/app-chat/upload-file".to_owned(),
+            body: Vec::new(),
+            content_type: None,
+        },
+        head: format!(r#"{{"fileName":"{name}","fileMimeType":"{media_type}","content":""#).into_bytes(),
+        image: image.clone(),
+        is_base64: true,
+        tail: br#""}"#.to_vec(),
+    }
 }
 
 /// The same by the newer route, as a form (UPSTREAM.md 10).
-pub fn upload_direct(image: &Image) -> Route {
+pub fn upload_direct(image: &Image) -> Upload {
     // Nothing that holds its own hash can be made, so this stands nowhere in the image.
     let boundary = format!("----image{}", image.digest());
     let (name, media_type) = (image.file_name(), image.media_type());
     let head = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}\r\n\r\n"
     );
-    let tail = format!("\r\n--{boundary}--\r\n");
-    Route {
-        method: Method::Post,
-        path: "/http/upload-file-v2/direct".to_owned(),
-        body: [head.as_bytes(), image.bytes(), tail.as_bytes()].concat(),
-        content_type: Some(format!("multipart/form-data; boundary={boundary}")),
+    Upload {
+        route: Route {
+            method: Method::Post,
+            path: "/http/upload-file-v2/direct".to_owned(),
+            body: Vec::new(),
+            content_type: Some(format!("multipart/form-data; boundary={boundary}")),
+        },
+        head: head.into_bytes(),
+        image: image.clone(),
+        is_base64: false,
+        tail: format!("\r\n--{boundary}--\r\n").into_bytes(),
     }
 }
 
@@ -371,6 +427,27 @@ mod tests {
             ("...a", "...a"),
         ] {
             assert_eq!(path_segment(id), segment);
+        }
+    }
+
+    #[test]
+    fn the_pieces_of_an_upload_are_its_body() {
+        for size in [0, 1, 2, 3, PIECE - 9, PIECE - 8, PIECE - 7, 2 * PIECE - 8, 100_000] {
+            let bytes = [b"\x89PNG\r\n\x1a\n".as_slice(), &vec![7; size]].concat();
+            let image = Image::of_bytes(bytes.clone()).unwrap();
+            let whole = |upload: &Upload| {
+                let body: Vec<u8> = (0..).map_while(|number| upload.piece(number)).flatten().collect();
+                assert_eq!(body.len() as u64, upload.length(), "{size}");
+                body
+            };
+            let body: Value = serde_json::from_slice(&whole(&upload(&image))).unwrap();
+            let expected =
+                json!({"fileName": "image.png", "fileMimeType": "image/png", "content": STANDARD.encode(&bytes)});
+            assert_eq!(body, expected, "{size}");
+            let form = whole(&upload_direct(&image));
+            let start = form.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+            assert_eq!(&form[start..start + bytes.len()], bytes, "{size}");
+            assert!(form.ends_with(b"--\r\n"), "{size}");
         }
     }
 }

@@ -346,7 +346,12 @@ impl Waiting {
             MarkupEvent::ArtifactStart { title, language } => {
                 Held::DocumentStart { title: title.to_owned(), language: language.to_owned() }
             }
-            MarkupEvent::ArtifactText(text) => Held::DocumentText(text.to_owned()),
+            MarkupEvent::ArtifactText(text) => {
+                if let Some(Held::DocumentText(last)) = self.behind.back_mut() {
+                    return last.push_str(text);
+                }
+                Held::DocumentText(text.to_owned())
+            }
             MarkupEvent::ArtifactEnd => Held::DocumentEnd,
         };
         self.behind.push_back(held);

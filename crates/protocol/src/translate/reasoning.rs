@@ -17,6 +17,9 @@ const ARGUMENT_LIMIT_CHARACTERS: usize = 160;
 /// Calls remembered as shown; one call may be told several times.
 const CALLS_LIMIT: usize = 1024;
 
+/// Agents whose texts are told apart; real answers have a dozen. Further ones share a lane.
+const LANES_LIMIT: usize = 64;
+
 /// The reasoning channel of one answer.
 #[derive(Debug)]
 pub(super) struct Reasoning {
@@ -61,11 +64,13 @@ impl Lanes {
         steps::add(rollout.len() + 1);
         let number = match self.numbers.get(rollout) {
             Some(number) => *number,
-            None => {
+            None if self.lanes.len() < LANES_LIMIT => {
                 self.lanes.push(Lane::default());
                 self.numbers.insert(rollout.to_owned(), self.lanes.len() - 1);
                 self.lanes.len() - 1
             }
+            // The last one takes all further agents.
+            None => return LANES_LIMIT - 1,
         };
         self.last = Some((rollout.to_owned(), number));
         number

@@ -92,7 +92,7 @@ impl Fixture {
         });
         let images = images.await.unwrap();
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await.unwrap();
-        let exit = ExitBreaker::new(clock.clone());
+        let exit = ExitBreaker::new(settings.clone(), clock.clone());
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let chat = ChatService::new(ChatRooms {
             settings: settings.clone(),
