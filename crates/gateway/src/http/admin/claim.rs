@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
 use super::AdminState;
-use super::body::Members;
+use super::body::StrangersMembers;
 use super::caller::check_origin;
 use super::described::ClaimRequest;
 use super::error::AdminError;
@@ -28,7 +28,7 @@ pub(super) async fn claim(
     browser: Browser,
     headers: HeaderMap,
     Extension(request_id): Extension<RequestId>,
-    mut body: Members,
+    StrangersMembers(mut body): StrangersMembers,
 ) -> Result<Response, AdminError> {
     check_origin(&headers, &state.settings.current())?;
     let code = body.required_text("code");

@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::AdminState;
-use super::body::Members;
+use super::body::StrangersMembers;
 use super::caller::{Caller, Person, SESSION_COOKIE, check_origin, session_secret};
 use super::described::SignInRequest;
 use super::error::AdminError;
@@ -77,7 +77,7 @@ pub(super) async fn sign_in(
     browser: Browser,
     headers: HeaderMap,
     Extension(request_id): Extension<RequestId>,
-    mut body: Members,
+    StrangersMembers(mut body): StrangersMembers,
 ) -> Result<Response, AdminError> {
     check_origin(&headers, &state.settings.current())?;
     let (username, password) = (body.required_text("username"), body.required_text("password"));

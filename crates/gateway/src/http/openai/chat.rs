@@ -13,7 +13,7 @@ use protocol::openai::{RequestError, read_chat_request, read_turn_request};
 use super::stream::{AnswerStream, StreamOptions};
 use super::turn::Turn;
 use super::whole::whole_answer;
-use crate::audit::{RequestEnding, RequestRecord};
+use crate::audit::{Interruption, RequestEnding, RequestRecord};
 use crate::chat::{Answer, Receipt};
 use crate::http::ApiState;
 use crate::http::body;
@@ -57,6 +57,9 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let mut record = state.recorder.open(&request_id.0, route, client, user_agent);
+    if let Some(interruption) = parts.extensions.get::<Interruption>() {
+        record.watch(interruption);
+    }
     let settings = state.settings.current();
     // Before the body: a stranger's hundred megabytes are not read.
     let admission = match admit(&state, &parts.headers, &mut record) {
@@ -71,7 +74,7 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
         Ok(mut turn) => {
             let way = parts.extensions.get::<ClientAddress>().map(|client| client.1);
             turn.ask.public_url = public_url(&parts.headers, way, &settings);
-            let options = options(&state, &settings, &turn, admission, &request_id);
+            let options = options(&state, &settings, &turn, admission, &request_id, &record);
             let answered = Box::pin(answer(state, turn, record, options)).await;
             answered.unwrap_or_else(|error| error.into_response(&request_id.0))
         }
@@ -98,7 +101,9 @@ async fn read_turn(
     read: Read,
     record: &mut RequestRecord,
 ) -> Result<Turn, ApiError> {
-    let body = body::read(headers, body, settings.max_body_mb).await?;
+    let limit = usize::try_from(settings.max_body_mb.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
+    let body = body::read(headers, body, limit).await;
+    let body = body.map_err(|error| ApiError::of_body(error, settings.max_body_mb))?;
     record.read();
     let turn = read(&body, key, settings, headers)?;
     note_turn(&turn, key, settings, record)?;
@@ -166,7 +171,7 @@ pub(in crate::http) async fn console_chat(
         Err(error) => return Err(refused(error, &mut record)),
     };
     let meta = Some(state.accounts.clone());
-    let options = StreamOptions { meta, ..options(&state, &settings, &turn, admission, &request_id) };
+    let options = StreamOptions { meta, ..options(&state, &settings, &turn, admission, &request_id, &record) };
     Box::pin(answer(state, turn, record, options)).await
 }
 
@@ -187,8 +192,11 @@ fn options(
     turn: &Turn,
     admission: Admission,
     request_id: &RequestId,
+    record: &RequestRecord,
 ) -> StreamOptions {
     StreamOptions {
+        at_most: Duration::from_secs(settings.stream_timeout.saturating_add(settings.client_timeout)),
+        interruption: record.interruption().clone(),
         model: turn.model.clone(),
         created: state.clock.now_ms() / 1_000,
         format: turn.format,
@@ -242,8 +250,9 @@ async fn answer(
 }
 
 fn event_stream(body: AnswerStream) -> Response {
+    let at_most = body.at_most();
     let mut response = Body::new(body).into_response();
-    response.extensions_mut().insert(LongAnswer);
+    response.extensions_mut().insert(LongAnswer { at_most });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::meta::{meta, write_frame};
 use crate::accounts::AccountPool;
-use crate::audit::{RequestEnding, RequestRecord};
+use crate::audit::{Interrupted, Interruption, RequestEnding, RequestRecord};
 use crate::chat::{Answer, ChatError, Step};
 use crate::clock::Clock;
 use crate::http::error::ApiError;
@@ -39,6 +39,10 @@ pub(super) struct StreamOptions {
     pub(super) admission: Option<Admission>,
     /// Whether the answer also tells how it came about; with the accounts, whose names it tells.
     pub(super) meta: Option<AccountPool>,
+    /// How long its client may take for all of it.
+    pub(super) at_most: Duration,
+    /// Where the connection says that it has to come to an end.
+    pub(super) interruption: Interruption,
 }
 
 /// Estimated tokens of an answer.
@@ -109,6 +113,11 @@ impl AnswerStream {
             last_piece: Instant::now(),
             silence,
         }
+    }
+
+    /// How long the client may take for all of it.
+    pub(super) fn at_most(&self) -> Duration {
+        self.options.at_most
     }
 
     fn begin(&mut self, mut answer: Answer) {
@@ -236,6 +245,10 @@ impl Body for AnswerStream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // Asked at every piece: it costs less than to be woken for it, and whoever says it polls.
+        if self.options.interruption.get() == Some(Interrupted::Shutdown) && !matches!(self.state, State::Ended) {
+            self.fail(&ApiError::shutting_down());
+        }
         let polled = self.poll_out(context);
         if self.out.is_empty() {
             if polled.is_ready() {
