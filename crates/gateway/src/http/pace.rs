@@ -76,6 +76,11 @@ impl Waiting {
         }
     }
 
+    /// Whether its end has come. Nobody was waited for: it has none, however long it takes.
+    pub(super) fn is_over(&self) -> bool {
+        self.waited > Duration::ZERO && self.ends_at.is_some_and(|ends_at| Instant::now() >= ends_at)
+    }
+
     /// To be polled while nothing moves: ready when it has been waited for too long.
     pub(super) fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let (_, timer) = self.now.get_or_insert_with(|| {

@@ -107,6 +107,9 @@ pub(super) async fn send(handed_over: HandedOver, mut socket: Socket) -> io::Res
             Next::ClientGone => return Ok(None),
         }
         socket.write_all(&std::mem::take(&mut out)).await?;
+        if socket.writing.is_over() {
+            return Err(socket.cut());
+        }
     }
     drop(body);
     out.extend_from_slice(b"0\r\n\r\n");
@@ -173,13 +176,18 @@ impl Socket {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
                 ready!(self.writing.poll_late(context));
-                self.interruption.set(Interrupted::ClientNotReading);
-                // What the system has taken would else be offered to the client for minutes to come, out of its memory.
-                let _ = self.stream.inner().set_zero_linger();
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")));
+                return Poll::Ready(Err(self.cut()));
             }
         }
         written
+    }
+
+    /// Notes that the client does not read. To be dropped then.
+    fn cut(&self) -> io::Error {
+        self.interruption.set(Interrupted::ClientNotReading);
+        // What the system has taken would else be offered to the client for minutes to come, out of its memory.
+        let _ = self.stream.inner().set_zero_linger();
+        io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
     }
 
     fn poll_piece(&mut self, body: &mut Body, context: &mut Context<'_>) -> Poll<io::Result<Next>> {

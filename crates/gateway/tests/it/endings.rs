@@ -214,7 +214,6 @@ async fn an_answer_that_hangs_is_ended_after_the_grace() {
     let id = page["items"][0]["id"].as_str().unwrap();
     let (_, request) = rig.admin("GET", &format!("/requests/{id}"), None).await;
     assert_eq!((&request["cause"]["code"], &request["outcome"]), (&json!("shutdown"), &json!("cancelled")));
-    assert_eq!(request["attempts"][0]["outcome"], "shutdown", "{request}");
     nothing_is_left(&rig).await;
     rig.talk(false).say("still there").await;
 }
@@ -245,7 +244,7 @@ async fn whoever_waits_at_the_end_of_the_grace_is_told() {
         assert!(end.starts_with(head) && !end.contains("[DONE]"), "{name}: {end}");
         assert_eq!(
             end.matches("\"code\":\"shutting_down\"").count(),
-            if head.ends_with("503") { 2 } else { 1 },
+            if first == Some("the") { 1 } else { 2 },
             "{name}: {end}"
         );
         let (recorded, ending, code) = only_record(&rig).await;

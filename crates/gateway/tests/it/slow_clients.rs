@@ -82,8 +82,8 @@ async fn a_body_that_drips_is_cut_wherever_it_goes() {
         ("POST", "/nothing/here", "", "404"),
         ("PUT", "/v1/chat/completions", "", "405"),
         ("POST", "/admin/api/v1/keys", &session, "413"),
-        ("POST", "/admin/api/v1/imports", &session, "408"),
-        ("POST", "/admin/api/v1/imports", &format!("{session}Idempotency-Key: once\r\n"), "408"),
+        ("POST", "/admin/api/v1/imports/preview", &session, "408"),
+        ("POST", "/admin/api/v1/imports/preview", &format!("{session}Idempotency-Key: once\r\n"), "408"),
         ("POST", "/admin/api/v1/keys", "", "401"),
         ("POST", "/admin/api/v1/session", "", "413"),
     ];
@@ -110,7 +110,8 @@ async fn strangers_bodies_are_short_and_have_their_time() {
             let request = rig.http().post(rig.url(path)).header("content-type", "application/json").body(body);
             request.send().await.unwrap().status().as_u16()
         };
-        assert_eq!(send(padded(8 << 10).into()).await, 422, "{path}: 8 KB are read");
+        let read = send(padded(8 << 10).into()).await;
+        assert!([410, 422].contains(&read), "{path}: 8 KB are read: {read}");
         for bytes in [(8 << 10) + 1, 100_000, 1_000_000, 6_000_000] {
             assert_eq!(send(padded(bytes).into()).await, 413, "{path}: {bytes}");
         }
@@ -250,8 +251,7 @@ async fn a_client_that_reads_too_slowly_is_cut_by_the_clock() {
         }
     };
     let (cut, ()) = tokio::join!(was_cut(&rig), reading);
-    // Whichever of the two clocks is asked first: the answer's own, which runs between two writes, or the connection's.
-    assert!(cut == not_reading() || cut == ("broken".to_owned(), Some("total_timeout".to_owned())), "{cut:?}");
+    assert_eq!(cut, not_reading());
 }
 
 #[tokio::test]

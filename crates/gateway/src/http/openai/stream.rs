@@ -77,6 +77,8 @@ pub(super) struct AnswerStream {
     tokens: AnswerTokens,
     options: StreamOptions,
     last_piece: Instant,
+    /// The last piece was handed over and nothing was asked for since.
+    is_with_client: bool,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -111,6 +113,7 @@ impl AnswerStream {
             tokens: AnswerTokens::default(),
             options,
             last_piece: Instant::now(),
+            is_with_client: false,
             silence,
         }
     }
@@ -227,6 +230,7 @@ impl AnswerStream {
 
     fn take_piece(&mut self) -> Bytes {
         self.last_piece = Instant::now();
+        self.is_with_client = true;
         // With the end the bytes before it have been counted, too.
         if let State::Streaming(streaming) = &mut self.state
             && self.end.is_empty()
@@ -245,6 +249,12 @@ impl Body for AnswerStream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if std::mem::take(&mut self.is_with_client) {
+            let took = self.last_piece.elapsed();
+            if let State::Streaming(streaming) = &mut self.state {
+                streaming.0.client_took(took);
+            }
+        }
         // Asked at every piece: it costs less than to be woken for it, and whoever says it polls.
         if self.options.interruption.get() == Some(Interrupted::Shutdown) && !matches!(self.state, State::Ended) {
             self.fail(&ApiError::shutting_down());
