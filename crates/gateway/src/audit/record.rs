@@ -1,4 +1,4 @@
-//! One record per request to the chat routes. It is a guard: made when the request arrives and closed when it ends, however
+//! One record per request to the chat routes that carries a valid key. It is a guard: made when the request arrives and closed when it ends, however
 //! it ends; a web server drops a request whose client has left, and then the drop closes it.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::attempt::{Attempt, Choice, FailedAttempt, Routing, cut};
-use super::{Interrupted, Interruption};
+use super::{Interrupted, Interruption, Rejected};
 use crate::clock::Clock;
 use crate::store::requests::RequestRow;
 use crate::store::{Write, Writer};
@@ -31,6 +31,7 @@ pub(crate) struct Recorder {
     writer: Writer,
     metrics: Metrics,
     clock: Clock,
+    rejected: Rejected,
 }
 
 /// How a request ended.
@@ -78,7 +79,13 @@ pub(crate) struct RequestRecord {
 
 impl Recorder {
     pub(crate) fn new(writer: Writer, metrics: Metrics, clock: Clock) -> Self {
-        Self { writer, metrics, clock }
+        let rejected = Rejected::new(metrics.clone(), clock.clone());
+        Self { writer, metrics, clock, rejected }
+    }
+
+    /// Requests that get no record, because they carry no valid key.
+    pub(crate) fn rejected(&self) -> &Rejected {
+        &self.rejected
     }
 
     /// Opens a record.

@@ -18,7 +18,7 @@ over_both_transports! {
 }
 
 /// Far more than the buffers between here and there hold.
-const MANY_TOKENS: usize = 100_000;
+const MANY_TOKENS: usize = 40_000;
 
 /// Far beyond what any of this takes, so that a busy machine does not matter.
 const GUARD: Duration = Duration::from_secs(60);
@@ -200,9 +200,10 @@ async fn was_cut(rig: &Rig) -> (String, Option<String>) {
     }
     rig.quiet().await;
     let account = rig.account("anna").await;
-    assert_eq!((&account["in_flight"], &account["consecutive_failures"]), (&json!(0), &json!(0)), "{account}");
     let rows = rig.requests(1).await;
     assert_eq!(rows.len(), 1);
+    let attempts: String = rows[0].get("attempts");
+    assert_eq!((&account["in_flight"], &account["consecutive_failures"]), (&json!(0), &json!(0)), "{attempts}");
     (rows[0].get("ending"), rows[0].get("error_code"))
 }
 
@@ -237,7 +238,7 @@ async fn a_client_that_reads_nothing_gives_back_what_it_holds() {
 }
 
 async fn a_client_that_reads_too_slowly_is_cut_by_the_clock() {
-    let settings = json!({ "client_timeout": 2, "stream_timeout": 2, "request_timeout": 2, "stream_idle_timeout": 60 });
+    let settings = json!({ "client_timeout": 2, "stream_timeout": 6, "request_timeout": 6, "stream_idle_timeout": 60 });
     let rig = Rig::with_settings(&["anna"], settings).await;
     let tokens = Upstream::Tokens { tokens: MANY_TOKENS, interval: Duration::ZERO, thinking: 0 };
     rig.simulator.account("anna").push(tokens);

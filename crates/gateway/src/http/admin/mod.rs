@@ -165,6 +165,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(requests::list))
         .routes(routes!(requests::facets))
         .routes(routes!(requests::histogram))
+        .routes(routes!(requests::rejected))
         .routes(routes!(requests::show))
         .routes(routes!(statistics::now))
         .routes(routes!(statistics::series))

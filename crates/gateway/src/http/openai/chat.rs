@@ -17,7 +17,7 @@ use crate::audit::{Interruption, RequestEnding, RequestRecord};
 use crate::chat::{Answer, Receipt};
 use crate::http::ApiState;
 use crate::http::body;
-use crate::http::caller::authenticate;
+use crate::http::caller::{Asking, authenticate};
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::key_limits;
@@ -54,15 +54,25 @@ pub(in crate::http) async fn responses(State(state): State<ApiState>, request: R
 async fn serve(state: ApiState, request: Request<Body>, route: &'static str, read: Read) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = parts.extensions.get::<RequestId>().cloned().unwrap_or_else(|| RequestId::of(&parts.headers));
-    let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
+    let client = parts.extensions.get::<ClientAddress>().copied();
+    // Before the body: a stranger's hundred megabytes are not read. Before the record: what anybody can send is not in the log.
+    let asking = Asking { route, headers: &parts.headers, request_id: &request_id, client };
+    let key = match authenticate(&state, &asking) {
+        Ok(key) => key,
+        Err(error) => {
+            body::discard(body).await;
+            return error.into_response(&request_id.0);
+        }
+    };
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let mut record = state.recorder.open(&request_id.0, route, client, user_agent);
+    let address = client.map(|client| client.0.to_string());
+    let mut record = state.recorder.open(&request_id.0, route, address, user_agent);
+    record.row.key_id = Some(key.id.clone());
     if let Some(interruption) = parts.extensions.get::<Interruption>() {
         record.watch(interruption);
     }
     let settings = state.settings.current();
-    // Before the body: a stranger's hundred megabytes are not read.
-    let admission = match admit(&state, &parts.headers, &mut record) {
+    let admission = match state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached)) {
         Ok(admission) => admission,
         Err(error) => {
             body::discard(body).await;
@@ -72,8 +82,7 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     let rate = admission.rate;
     let mut response = match read_turn(admission.key(), &settings, &parts.headers, body, read, &mut record).await {
         Ok(mut turn) => {
-            let way = parts.extensions.get::<ClientAddress>().map(|client| client.1);
-            turn.ask.public_url = public_url(&parts.headers, way, &settings);
+            turn.ask.public_url = public_url(&parts.headers, client.map(|client| client.1), &settings);
             let options = options(&state, &settings, &turn, admission, &request_id, &record);
             let answered = Box::pin(answer(state, turn, record, options)).await;
             answered.unwrap_or_else(|error| error.into_response(&request_id.0))
@@ -84,13 +93,6 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
         key_limits::mark(&rate, response.headers_mut());
     }
     response
-}
-
-/// Lets a request in if its key is good and has something left.
-fn admit(state: &ApiState, headers: &HeaderMap, record: &mut RequestRecord) -> Result<Admission, ApiError> {
-    let key = authenticate(state, headers)?;
-    record.row.key_id = Some(key.id.clone());
-    state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached))
 }
 
 async fn read_turn(
