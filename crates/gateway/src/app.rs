@@ -101,7 +101,8 @@ impl Gateway {
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
         let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
-        let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
+        let (claim_file, sealing) = (directory.claim_file(), cipher.clone());
+        let admins = Admins::load(store.clone(), settings.clone(), sealing, clock.clone(), claim_file).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(clock.clone());

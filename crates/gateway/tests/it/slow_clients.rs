@@ -244,6 +244,7 @@ async fn a_client_that_reads_too_slowly_is_cut_by_the_clock() {
     rig.simulator.account("anna").push(tokens);
     let mut connection = narrow(&rig).await;
     connection.send_chat(&question("hello there", true)).await;
+    connection.read_until("data: ").await;
     let reading = async {
         let mut piece = [0; 16 * 1024];
         // Something moves all the time, and it would take minutes.
