@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::AdminState;
 use super::error::{AdminError, SharedRate};
 use crate::admins::{Actor, ActorKind, Admins, Browser, Scope, Session, SessionError, TOKEN_PREFIX};
+use crate::events::Reader;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
 use crate::settings::{Settings, WebAddress};
@@ -60,6 +61,14 @@ impl Caller {
         match &self.who {
             Who::Session(session) => Some(session),
             Who::Token(_) => None,
+        }
+    }
+
+    /// As which they read events.
+    pub(super) fn reader(&self) -> Reader {
+        match &self.who {
+            Who::Session(session) => Reader::Session(session.id.clone()),
+            Who::Token(id) => Reader::Token(id.clone()),
         }
     }
 
