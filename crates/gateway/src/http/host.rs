@@ -67,7 +67,8 @@ mod tests {
     #[test]
     fn a_request_has_one_name() {
         use HostProblem::{Invalid, Missing, Several, Target};
-        let cases: [(&str, &[&str], Result<(&str, &str), HostProblem>); 17] = [
+        type Case<'a> = (&'a str, &'a [&'a str], Result<(&'a str, &'a str), HostProblem>);
+        let cases: [Case<'_>; 17] = [
             ("/v1/models?a=b", &["rig"], Ok(("/v1/models?a=b", "rig"))),
             ("/", &["rig:8000"], Ok(("/", "rig:8000"))),
             ("/", &["[::1]:8000"], Ok(("/", "[::1]:8000"))),
