@@ -1,6 +1,7 @@
 //! Every handle, built once and in order; start and orderly stop.
 
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -101,7 +102,8 @@ impl Gateway {
         let stop = Stop::new();
         let writer = Writer::start(store.clone(), &stop.writer_tasks, stop.writer.clone());
         let keys = ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await?;
-        let admins = Admins::load(store.clone(), settings.clone(), clock.clone(), directory.claim_file()).await?;
+        let (claim_file, sealing) = (directory.claim_file(), cipher.clone());
+        let admins = Admins::load(store.clone(), settings.clone(), sealing, clock.clone(), claim_file).await?;
         let accounts = AccountPool::load(store.clone(), writer.clone(), cipher.clone(), clock.clone()).await?;
         let conversations = Conversations::new(store.clone(), writer.clone(), clock.clone());
         let exit = ExitBreaker::new(settings.clone(), clock.clone());
@@ -260,14 +262,17 @@ impl Gateway {
         }
     }
 
-    /// Serves until SIGTERM or Ctrl-C, then stops in order; a second signal ends everything at once.
+    /// Serves until SIGTERM, SIGHUP or Ctrl-C, then stops in order; a second SIGTERM or Ctrl-C ends everything at once.
     pub async fn run_until_signal(self) {
-        wait_for_signal().await;
+        let stop = [SignalKind::terminate(), SignalKind::interrupt()];
+        // A terminal that is closed often hangs up twice, through its shell and by itself, so that never means haste.
+        let first = if is_hangup_ignored() { stop.to_vec() } else { [&stop[..], &[SignalKind::hangup()]].concat() };
+        wait_for_signal(&first).await;
         tracing::info!("stopping: no new connections, running answers may finish");
         let hard = self.stop.ends.hard.clone();
         tokio::select! {
             () = self.stop() => {}
-            () = async { wait_for_signal().await; hard.cancel(); std::future::pending::<()>().await } => {}
+            () = async { wait_for_signal(&stop).await; hard.cancel(); std::future::pending::<()>().await } => {}
         }
     }
 
@@ -391,14 +396,23 @@ fn admin_router(state: AdminState) -> Router {
         .route("/admin/{*path}", get(console::file))
 }
 
-async fn wait_for_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+async fn wait_for_signal(kinds: &[SignalKind]) {
+    let signals: Result<Vec<_>, _> = kinds.iter().map(|kind| signal(*kind)).collect();
+    let Ok(mut signals) = signals else {
         tracing::error!("signals cannot be received; stop the process by other means");
         return std::future::pending().await;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    std::future::poll_fn(|context| {
+        let arrived = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if arrived { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Whether whoever started us wants hang-ups ignored, as `nohup` does: then we must not begin to listen. Where the system does not
+/// tell, nobody asked for it.
+fn is_hangup_ignored() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }

@@ -405,8 +405,8 @@ fn presentable(message: &str) -> String {
         end -= 1;
     }
     let mut bounded = String::with_capacity(end);
-    for word in
-        message[..end].split_inclusive(|character: char| character.is_whitespace() || ",;\"'".contains(character))
+    for word in message[..end]
+        .split_inclusive(|character: char| character.is_whitespace() || matches!(character, ',' | ';' | '"' | '\''))
     {
         bounded.push_str(&without_credential(word));
     }
@@ -423,8 +423,9 @@ fn without_credential(word: &str) -> Cow<'_, str> {
         .chain(scan::find(word, "eyJ"))
         .min();
     let Some(start) = secret_start else { return Cow::Borrowed(word) };
-    let tail_start =
-        word.trim_end_matches(|character: char| character.is_whitespace() || ",;\"'".contains(character)).len();
+    let tail_start = word
+        .trim_end_matches(|character: char| character.is_whitespace() || matches!(character, ',' | ';' | '"' | '\''))
+        .len();
     Cow::Owned(format!("{}{HIDDEN}{}", &word[..start], &word[tail_start.max(start)..]))
 }
 

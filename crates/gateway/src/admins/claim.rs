@@ -8,7 +8,7 @@ use std::io;
 
 use subtle::ConstantTimeEq;
 
-use super::{Admins, AdminsError, Browser, NewSession, check_new_password, checked_username, throttle};
+use super::{Admins, AdminsError, Browser, NewSession, Subject, check_new_password, checked_username};
 use crate::secrets::{hash_secret, random_array, write_private};
 
 /// Letters and digits that are not mistaken for one another; 32 of them, so that five random bits choose one.
@@ -73,18 +73,15 @@ impl Admins {
         }
         let username = checked_username(&claim.username)?;
         check_new_password("/password", &claim.password, &username)?;
-        let subjects = [throttle::Subject::address(claim.browser.address)];
-        self.throttle().admit(&subjects, self.shared.clock.now_ms())?;
+        let admission = self.admit(Subject::address(claim.browser.address), None)?;
         let expected = self.state().claim.clone();
         let given = hash_of(&claim.code);
         if !expected.is_some_and(|expected| bool::from(expected.as_bytes().ct_eq(given.as_bytes()))) {
             return Err(AdminsError::WrongCode);
         }
-        self.throttle().forget(&subjects);
-        if !self.insert_first(username.clone(), &claim.password).await? {
-            return Err(AdminsError::ClaimClosed);
-        }
-        self.open_session(&username, false, claim.browser).await
+        admission.was_right(claim.browser.address);
+        let hash = self.insert_first(username.clone(), &claim.password).await?.ok_or(AdminsError::ClaimClosed)?;
+        self.open_session(&username, &hash, false, claim.browser).await
     }
 
     /// The code has done its work.

@@ -3,9 +3,10 @@
 //!
 //! Admins and sessions are in memory, so that recognising a session costs a hash and a look-up; the database has what a restart
 //! needs. Passwords are hashed slowly, on threads for blocking work, a few at a time. Everything that can be guessed at is
-//! throttled per address and per name.
+//! throttled, in a way that does not lock its owner out (see [`throttle`]).
 
 mod claim;
+mod device;
 mod password;
 mod session;
 mod throttle;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::clock::Clock;
+use crate::secrets::Cipher;
 use crate::settings::{FieldError, SettingsHandle};
 use crate::store::admins::AdminRow;
 use crate::store::{Store, StoreError};
@@ -32,7 +34,7 @@ pub(crate) use trail::{Actor, ActorKind, AuditEntry, Change, Trail};
 
 use password::Passwords;
 use session::Sessions;
-use throttle::Throttle;
+use throttle::{Admission, Subject, Throttle};
 use token::Tokens;
 
 /// Longest name in characters.
@@ -80,6 +82,8 @@ pub(crate) struct SignIn {
 pub(crate) struct Browser {
     pub(crate) address: IpAddr,
     pub(crate) user_agent: Option<String>,
+    /// The value that an earlier sign-in gave to this browser.
+    pub(crate) device: Option<String>,
 }
 
 /// A cheap handle to admins and sessions.
@@ -93,7 +97,8 @@ struct Shared {
     settings: SettingsHandle,
     clock: Clock,
     passwords: Passwords,
-    throttle: Mutex<Throttle>,
+    throttle: Arc<Mutex<Throttle>>,
+    cipher: Cipher,
     state: Mutex<State>,
     /// Holds the hash of the claim code while nobody has claimed the gateway.
     claim_file: PathBuf,
@@ -113,11 +118,16 @@ impl Admins {
     pub(crate) async fn load(
         store: Store,
         settings: SettingsHandle,
+        cipher: Cipher,
         clock: Clock,
         claim_file: PathBuf,
     ) -> Result<Self, StoreError> {
         let (admins, sessions, tokens) =
             tokio::try_join!(store.admins(), store.admin_sessions(), store.admin_tokens())?;
+        let known = store.sign_in_addresses(i64::try_from(throttle::KNOWN).unwrap_or(i64::MAX)).await?;
+        let mut throttle = Throttle::default();
+        let known = known.iter().rev().filter_map(|address| address.parse().ok());
+        known.for_each(|address| throttle.remember(address));
         let state = State {
             admins: admins.into_iter().map(|row| (row.username, row.password_hash)).collect(),
             sessions: Sessions::new(sessions),
@@ -129,7 +139,8 @@ impl Admins {
             settings,
             clock,
             passwords: Passwords::new(),
-            throttle: Mutex::default(),
+            throttle: Arc::new(Mutex::new(throttle)),
+            cipher,
             state: Mutex::new(state),
             claim_file,
         };
@@ -146,17 +157,20 @@ impl Admins {
             let params = json!({ "min": 1, "max": LONGEST_PASSWORD });
             return Err(invalid("/password", "length", params, "must not be empty"));
         }
-        self.insert_first(username, password).await
+        Ok(self.insert_first(username, password).await?.is_some())
     }
 
     /// Checks name and password and opens a session. All failures look the same and take the same time.
     pub(crate) async fn sign_in(&self, sign_in: SignIn) -> Result<NewSession, AdminsError> {
-        let username = sign_in.username.trim();
-        self.check_password(username, &sign_in.password, sign_in.browser.address).await?;
-        self.open_session(username, sign_in.remember, sign_in.browser).await
+        let SignIn { username, password, remember, browser } = sign_in;
+        let username = username.trim();
+        let device = browser.device.as_deref().and_then(|value| device::name(&self.shared.cipher, username, value));
+        let subject = device.map_or_else(|| Subject::address(browser.address), Subject::Device);
+        let hash = self.check_password(username, &password, subject, browser.address).await?;
+        self.open_session(username, &hash, remember, browser).await
     }
 
-    /// Gives the owner of a session a new password and ends the other sessions.
+    /// Gives the owner of a session a new password and ends the other sessions. Of two changes of one password one is made.
     pub(crate) async fn change_password(
         &self,
         session: &Session,
@@ -166,45 +180,58 @@ impl Admins {
     ) -> Result<(), AdminsError> {
         let username = &session.username;
         check_new_password("/new", new, username)?;
-        self.check_password(username, current, address).await?;
+        // Whoever guesses here has a session, and answers for it.
+        let subject = Subject::Device(session.id.clone());
+        let checked = self.check_password(username, current, subject, address).await?;
         let hash = self.shared.passwords.hash(new).await?;
-        self.shared.store.update_admin_password(username, &hash, &session.id_hash).await?;
+        if !self.shared.store.update_admin_password(username, &checked, &hash, &session.id_hash).await? {
+            return Err(AdminsError::WrongCredentials);
+        }
         let mut state = self.state();
         state.admins.insert(username.clone(), hash);
         state.sessions.end_others(username, &session.id_hash);
         Ok(())
     }
 
-    async fn check_password(&self, username: &str, password: &str, address: IpAddr) -> Result<(), AdminsError> {
-        let subjects = [throttle::Subject::address(address), throttle::Subject::name(username)];
+    /// The hash that the password was right for.
+    async fn check_password(
+        &self,
+        username: &str,
+        password: &str,
+        subject: Subject,
+        address: IpAddr,
+    ) -> Result<String, AdminsError> {
         // Counted before the check, so that many tries at the same time are not many free tries.
-        self.throttle().admit(&subjects, self.shared.clock.now_ms())?;
-        let hash = self.state().admins.get(username).cloned();
-        if !self.shared.passwords.verify(password, hash).await? {
-            return Err(AdminsError::WrongCredentials);
+        let admission = self.admit(subject, Some(username))?;
+        if !admission.delay.is_zero() {
+            tokio::time::sleep(admission.delay).await;
         }
-        self.throttle().forget(&subjects);
-        Ok(())
+        let hash = self.state().admins.get(username).cloned();
+        let is_right = self.shared.passwords.verify(password, hash.clone(), admission.is_stranger).await?;
+        let hash = hash.filter(|_| is_right).ok_or(AdminsError::WrongCredentials)?;
+        admission.was_right(address);
+        Ok(hash)
     }
 
-    async fn insert_first(&self, username: String, password: &str) -> Result<bool, AdminsError> {
+    fn admit(&self, subject: Subject, name: Option<&str>) -> Result<Admission, AdminsError> {
+        throttle::admit(&self.shared.throttle, subject, name, self.shared.clock.now_ms())
+    }
+
+    /// The hash of the password, if there was no admin before.
+    async fn insert_first(&self, username: String, password: &str) -> Result<Option<String>, AdminsError> {
         let password_hash = self.shared.passwords.hash(password).await?;
         let row = AdminRow { username, password_hash, created_at: self.shared.clock.now_ms() };
-        let inserted = self.shared.store.insert_first_admin(&row).await?;
-        if inserted {
-            self.state().admins.insert(row.username, row.password_hash);
-            self.end_claim();
+        if !self.shared.store.insert_first_admin(&row).await? {
+            return Ok(None);
         }
-        Ok(inserted)
+        self.state().admins.insert(row.username, row.password_hash.clone());
+        self.end_claim();
+        Ok(Some(row.password_hash))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Plain data that is changed in single steps: a panic elsewhere leaves nothing half done.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.shared.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -21,20 +21,24 @@ const AT_ONCE: usize = 2;
 /// has it: the hash is made up.
 const DECOY: &str = "$argon2id$v=19$m=7168,t=5,p=1$Z3JvazJhcGktZGVjb3ktcw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// One more for those who signed in before, so that they do not stand in a row with all who guess.
+const AT_ONCE_KNOWN: usize = 1;
+
 /// Computes and checks hashes (argon2id).
 pub(super) struct Passwords {
-    permits: Arc<Semaphore>,
+    strangers: Arc<Semaphore>,
+    known: Arc<Semaphore>,
 }
 
 impl Passwords {
     pub(super) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { strangers: Arc::new(Semaphore::new(AT_ONCE)), known: Arc::new(Semaphore::new(AT_ONCE_KNOWN)) }
     }
 
     /// A salted hash as a PHC string.
     pub(super) async fn hash(&self, password: &str) -> Result<String, AdminsError> {
         let password = password.to_owned();
-        self.run(move || {
+        Self::run(&self.known, move || {
             let params = Params::new(MEMORY_KIB, PASSES, 1, None)?;
             let salt = Salt::new(&random_array::<16>())?;
             Ok(PasswordHash {
@@ -50,9 +54,14 @@ impl Passwords {
     }
 
     /// Whether the password has the hash; without a hash it is never right, after the same time.
-    pub(super) async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool, AdminsError> {
+    pub(super) async fn verify(
+        &self,
+        password: &str,
+        hash: Option<String>,
+        is_stranger: bool,
+    ) -> Result<bool, AdminsError> {
         let password = password.to_owned();
-        self.run(move || {
+        Self::run(if is_stranger { &self.strangers } else { &self.known }, move || {
             let hash = PasswordHash::new(hash.as_deref().unwrap_or(DECOY))?;
             let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Err(Error::PasswordInvalid) };
             let algorithm = Algorithm::try_from(hash.algorithm.as_str())?;
@@ -65,10 +74,10 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(
-        &self,
+        permits: &Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, AdminsError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
+        let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
         let result = tokio::task::spawn_blocking(move || {
             // Held by the work itself: a caller who gives up does not free the core it uses.
             let _permit = permit;
@@ -114,9 +123,9 @@ mod tests {
         let passwords = Passwords::new();
         let hash = passwords.hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$") && !hash.contains("horse"));
-        assert!(passwords.verify("correct horse", Some(hash.clone())).await.unwrap());
+        assert!(passwords.verify("correct horse", Some(hash.clone()), true).await.unwrap());
         for wrong in ["", "correct hors", "Correct horse", "correct horse "] {
-            assert!(!passwords.verify(wrong, Some(hash.clone())).await.unwrap(), "{wrong}");
+            assert!(!passwords.verify(wrong, Some(hash.clone()), false).await.unwrap(), "{wrong}");
         }
         assert_ne!(passwords.hash("correct horse").await.unwrap(), hash, "salted");
     }
@@ -124,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn the_decoy_costs_what_a_hash_costs_and_is_never_right() {
         let passwords = Passwords::new();
-        assert!(!passwords.verify("anything", None).await.unwrap());
+        assert!(!passwords.verify("anything", None, true).await.unwrap());
         let hash = passwords.hash("anything").await.unwrap();
         let cost = |hash: &str| hash.rsplitn(3, '$').last().unwrap().to_owned();
         assert_eq!(cost(DECOY), cost(&hash));
@@ -133,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_damaged_hash_is_an_error_and_not_a_wrong_password() {
-        let result = Passwords::new().verify("anything", Some("rubbish".to_owned())).await;
+        let result = Passwords::new().verify("anything", Some("rubbish".to_owned()), true).await;
         assert!(matches!(result, Err(AdminsError::Hashing(_))));
     }
 }

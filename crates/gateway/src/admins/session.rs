@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Admins, AdminsError, Browser};
+use super::{Admins, AdminsError, Browser, device};
 use crate::secrets::{hash_secret, random_token};
 use crate::store::StoreError;
 use crate::store::admins::SessionRow;
@@ -56,6 +56,8 @@ pub(crate) struct SessionView {
 pub(crate) struct NewSession {
     pub(crate) token: String,
     pub(crate) session: Session,
+    /// By which the browser is known again when somebody signs in.
+    pub(crate) device: String,
 }
 
 /// Why a session's secret opens nothing.
@@ -194,9 +196,12 @@ impl Admins {
         result
     }
 
+    /// Opens a session for whoever has the password of this hash. Where it was changed in the meantime there is none: that ended all
+    /// sessions but the one of whoever changed it.
     pub(super) async fn open_session(
         &self,
         username: &str,
+        password_hash: &str,
         remember: bool,
         browser: Browser,
     ) -> Result<NewSession, AdminsError> {
@@ -212,8 +217,9 @@ impl Admins {
             ip: Some(browser.address.to_string()),
             user_agent: browser.user_agent.map(|name| name.chars().take(USER_AGENT_LENGTH).collect()),
         };
-        match self.shared.store.insert_admin_session(&row).await {
-            Ok(()) => {}
+        match self.shared.store.insert_admin_session(&row, password_hash).await {
+            Ok(true) => {}
+            Ok(false) => return Err(AdminsError::WrongCredentials),
             // The console is where a full disk is seen and emptied: the session holds until a restart.
             Err(error) if error.trouble().is_some() => {
                 tracing::warn!(%error, "a session could not be stored; it ends when the service does");
@@ -221,10 +227,15 @@ impl Admins {
             Err(error) => return Err(error.into()),
         }
         let session = session(&row, self.idle_ms());
+        let device = device::value(&self.shared.cipher, username, browser.device.as_deref());
         let mut state = self.state();
+        if state.admins.get(username).is_none_or(|present| present != password_hash) {
+            // Changed right now; the database has forgotten the session already.
+            return Err(AdminsError::WrongCredentials);
+        }
         state.sessions.make_room(username);
         state.sessions.by_hash.insert(row.id_hash.clone(), row);
-        Ok(NewSession { token, session })
+        Ok(NewSession { token, session, device })
     }
 
     fn idle_ms(&self) -> i64 {

@@ -1,4 +1,4 @@
-//! One record per request to the chat routes. It is a guard: made when the request arrives and closed when it ends, however
+//! One record per request to the chat routes that carries a valid key. It is a guard: made when the request arrives and closed when it ends, however
 //! it ends; a web server drops a request whose client has left, and then the drop closes it.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Choice, FailedAttempt, Routing, cut};
 use super::names::NamesOfDay;
+use super::{Interrupted, Interruption, Rejected};
 use crate::clock::Clock;
 use crate::store::requests::RequestRow;
 use crate::store::{Write, Writer};
@@ -22,6 +23,9 @@ const CLIENT: usize = 32;
 /// The status noted for a client that left before its answer began; nothing was sent with it.
 const CLIENT_GONE: u16 = 499;
 
+/// The status that whoever waited for an answer is told when the service stops.
+const SHUTTING_DOWN: u16 = 503;
+
 /// Makes records.
 #[derive(Clone)]
 pub(crate) struct Recorder {
@@ -29,6 +33,7 @@ pub(crate) struct Recorder {
     metrics: Metrics,
     clock: Clock,
     names: NamesOfDay,
+    rejected: Rejected,
 }
 
 /// How a request ended.
@@ -42,6 +47,8 @@ pub(crate) enum RequestEnding {
     Broken,
     /// The client left.
     ClientGone,
+    /// The service stopped, and it took longer than running answers may.
+    Shutdown,
 }
 
 impl RequestEnding {
@@ -51,6 +58,7 @@ impl RequestEnding {
             Self::Failed => "failed",
             Self::Broken => "broken",
             Self::ClientGone => "client_gone",
+            Self::Shutdown => "shutdown",
         }
     }
 }
@@ -66,12 +74,20 @@ pub(crate) struct RequestRecord {
     rides: bool,
     /// Bytes that are sent once the turn is stored.
     promised: i64,
+    /// Asked when the record closes before anybody has said how the request ended.
+    interruption: Interruption,
     pub(crate) row: RequestRow,
 }
 
 impl Recorder {
     pub(crate) fn new(writer: Writer, metrics: Metrics, clock: Clock) -> Self {
-        Self { writer, metrics, clock, names: NamesOfDay::default() }
+        let rejected = Rejected::new(metrics.clone(), clock.clone());
+        Self { writer, metrics, clock, names: NamesOfDay::default(), rejected }
+    }
+
+    /// Requests that get no record, because they carry no valid key.
+    pub(crate) fn rejected(&self) -> &Rejected {
+        &self.rejected
     }
 
     /// Opens a record.
@@ -101,12 +117,22 @@ impl Recorder {
             ending: RequestEnding::ClientGone,
             rides: false,
             promised: 0,
+            interruption: Interruption::default(),
             row,
         }
     }
 }
 
 impl RequestRecord {
+    /// Where the connection says why it drops the request.
+    pub(crate) fn watch(&mut self, interruption: &Interruption) {
+        self.interruption = interruption.clone();
+    }
+
+    pub(crate) fn interruption(&self) -> &Interruption {
+        &self.interruption
+    }
+
     /// Milliseconds since the request arrived.
     pub(crate) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -248,6 +274,29 @@ impl RequestRecord {
         &self.recorder.metrics
     }
 
+    /// A record that nobody has ended: the client has left, unless the connection knows better.
+    fn ask_why(&mut self) {
+        match self.interruption.get() {
+            Some(Interrupted::ClientNotReading) if self.ending == RequestEnding::ClientGone => {
+                self.row.error_code = Some("client_not_reading".to_owned());
+                self.error_words("The client took nothing of its answer for too long, so the answer was cut.");
+            }
+            Some(Interrupted::Shutdown) if self.ending == RequestEnding::ClientGone => {
+                let begun = self.row.status != i64::from(CLIENT_GONE);
+                let status =
+                    if begun { u16::try_from(self.row.status).unwrap_or(SHUTTING_DOWN) } else { SHUTTING_DOWN };
+                self.end(RequestEnding::Shutdown, status, Some("shutting_down"));
+                self.error_words("The service stopped before the answer was complete.");
+                if let Some(attempt) = self.attempts.last_mut()
+                    && attempt.outcome == RequestEnding::ClientGone.label()
+                {
+                    RequestEnding::Shutdown.label().clone_into(&mut attempt.outcome);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
     /// Completes the row with what only the end knows.
     fn close(&mut self) {
         let duration = self.elapsed_ms();
@@ -270,6 +319,7 @@ impl RequestRecord {
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
+        self.ask_why();
         self.close();
         let row = &mut self.row;
         let status = u16::try_from(row.status).unwrap_or(CLIENT_GONE);

@@ -184,13 +184,14 @@ mod tests {
         let claim_file = directory.join("claim.hash");
         let writer = Writer::start(store.clone(), &TaskTracker::new(), CancellationToken::new());
         let keys = ApiKeys::load(store.clone(), writer, clock.clone()).await.unwrap();
-        let admins = Admins::load(store, settings, clock, claim_file.clone()).await.unwrap();
+        let cipher = crate::secrets::Cipher::load_or_create(directory, None).unwrap();
+        let admins = Admins::load(store, settings, cipher, clock, claim_file.clone()).await.unwrap();
         let notice = first_start(&admins, &keys, secrets, &claim_file, "http://localhost:8000").await;
         Start { admins, keys, notice }
     }
 
     fn browser() -> Browser {
-        Browser { address: Ipv4Addr::LOCALHOST.into(), user_agent: None }
+        Browser { address: Ipv4Addr::LOCALHOST.into(), user_agent: None, device: None }
     }
 
     async fn can_sign_in(admins: &Admins, password: &str) -> bool {

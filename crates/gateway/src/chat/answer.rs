@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use protocol::openai::Usage;
 use protocol::translate::{ChatEvent, MadeImage};
@@ -159,6 +160,14 @@ impl Answer {
         row.completion_tokens = i64::try_from(usage.completion_tokens).ok();
         row.reasoning_tokens = i64::try_from(usage.reasoning_tokens).ok();
         self.record.promise(end_bytes);
+    }
+
+    /// The client took so long for what it was told, which counts neither as the upstream's time nor as the account's fault. How long
+    /// a client may take is for whoever writes to it.
+    pub(crate) fn client_took(&mut self, time: Duration) {
+        if let State::Streaming(stream) = &mut self.state {
+            stream.client_took(time);
+        }
     }
 
     /// Tells the next events to `out`.

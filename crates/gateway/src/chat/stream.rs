@@ -93,6 +93,11 @@ impl EventStream {
         self.translator.has_made_images().then(|| self.translator.take_made_images())
     }
 
+    /// The client took so long for what it was told, which is not the upstream's to answer for.
+    pub(super) fn client_took(&mut self, time: Duration) {
+        self.clock.ends_at += time;
+    }
+
     /// Tells the next events to `out`.
     pub(super) fn poll_events(
         &mut self,
@@ -295,7 +300,7 @@ async fn mend(
 }
 
 /// How long the upstream may be silent, and how long an answer may take. One timer, looked at only while waiting, so a slow
-/// client does not count as a silent upstream.
+/// client does not count as a silent upstream; nor does its time count as the answer's ([`EventStream::client_took`]).
 struct StreamClock {
     idle: Duration,
     total: Duration,

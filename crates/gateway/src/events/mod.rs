@@ -24,6 +24,12 @@ const KEPT: usize = 2_000;
 /// Streams at the same time; one per browser, so this is a lot.
 const MOST_STREAMS: usize = 64;
 
+/// Of those, what one token or one session may have.
+const MOST_OF_ONE: usize = 8;
+
+/// Of those, what is kept for people: tokens together may not have them.
+const KEPT_FOR_PEOPLE: usize = 16;
+
 /// Topics of one stream: a page full of rows, and what else it shows.
 pub(crate) const MOST_TOPICS: usize = 256;
 
@@ -57,14 +63,32 @@ struct Shared {
 struct State {
     ring: VecDeque<Arc<Event>>,
     newest: u64,
-    /// Topics by stream; `None`: everything.
-    streams: HashMap<String, Option<Vec<String>>>,
+    streams: HashMap<String, Stream>,
+}
+
+struct Stream {
+    reader: Reader,
+    /// `None`: everything.
+    topics: Option<Vec<String>>,
+}
+
+/// Who reads a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A person, by their session.
+    Session(String),
+    /// A script, by its token.
+    Token(String),
 }
 
 /// There are as many streams as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are {MOST_STREAMS} event streams already")]
-pub(crate) struct TooManyStreams;
+pub(crate) enum TooManyStreams {
+    #[error("there are {MOST_OF_ONE} event streams of this session or token already")]
+    OfReader,
+    #[error("there are as many event streams already as the service holds")]
+    OfAll,
+}
 
 impl Events {
     pub(crate) fn new(clock: &Clock) -> Self {
@@ -96,15 +120,22 @@ impl Events {
     /// Opens a stream. `after` is the last event its reader has seen.
     pub(crate) fn subscribe(
         &self,
+        reader: Reader,
         topics: Option<Vec<String>>,
         after: Option<u64>,
     ) -> Result<Subscription, TooManyStreams> {
         let mut state = self.state();
-        if state.streams.len() >= MOST_STREAMS {
-            return Err(TooManyStreams);
+        if state.streams.values().filter(|stream| stream.reader == reader).count() >= MOST_OF_ONE {
+            return Err(TooManyStreams::OfReader);
+        }
+        let is_token = |reader: &Reader| matches!(reader, Reader::Token(_));
+        let of_tokens = state.streams.values().filter(|stream| is_token(&stream.reader)).count();
+        let has_reserve = !is_token(&reader) || of_tokens < MOST_STREAMS - KEPT_FOR_PEOPLE;
+        if state.streams.len() >= MOST_STREAMS || !has_reserve {
+            return Err(TooManyStreams::OfAll);
         }
         let stream = format!("es_{}", random_token(12));
-        state.streams.insert(stream.clone(), topics);
+        state.streams.insert(stream.clone(), Stream { reader, topics });
         let covered = (state.oldest_place(), state.newest);
         Ok(Subscription::new(self.clone(), stream, covered, after, self.shared.newest.subscribe()))
     }
@@ -113,7 +144,7 @@ impl Events {
     pub(crate) fn set_topics(&self, stream: &str, topics: Vec<String>) -> bool {
         match self.state().streams.get_mut(stream) {
             Some(own) => {
-                *own = Some(topics);
+                own.topics = Some(topics);
                 true
             }
             None => false,
@@ -122,13 +153,13 @@ impl Events {
 
     /// Whether anybody would be told. What costs something to find out need not be found out for nobody.
     pub(crate) fn is_wanted(&self, topic: &str) -> bool {
-        self.state().streams.values().any(|topics| asks_for(topics.as_deref(), topic, ""))
+        self.state().streams.values().any(|stream| asks_for(stream.topics.as_deref(), topic, ""))
     }
 
     /// The things of a kind that streams ask for one by one, as `kind:id`.
     pub(crate) fn wanted_subjects(&self, kind: &str) -> Vec<String> {
         let state = self.state();
-        let topics = state.streams.values().flatten().flatten();
+        let topics = state.streams.values().filter_map(|stream| stream.topics.as_ref()).flatten();
         let subjects = topics.filter_map(|topic| topic.strip_prefix(kind)?.strip_prefix(':'));
         let mut subjects: Vec<String> = subjects.map(str::to_owned).collect();
         subjects.sort_unstable();

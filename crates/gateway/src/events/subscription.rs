@@ -101,7 +101,7 @@ impl Subscription {
                 self.last_told = Some(Instant::now());
                 return Some(Next::Resync(self.place));
             }
-            let topics = state.streams.get(&self.stream).and_then(|topics| topics.as_deref());
+            let topics = state.streams.get(&self.stream).and_then(|stream| stream.topics.as_deref());
             let skipped = usize::try_from(self.place - oldest_place).unwrap_or(usize::MAX);
             let new = state.ring.iter().skip(skipped);
             let found: Vec<Arc<Event>> =

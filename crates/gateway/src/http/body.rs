@@ -1,4 +1,5 @@
-//! Reading a request's body: under a limit, and not for ever.
+//! Reading a request's body: under a limit, and not for ever. How long one may take is watched by [`Paced`](super::pace::Paced),
+//! which is around every body from the moment its request arrives.
 
 use std::time::Duration;
 
@@ -8,15 +9,21 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 
-use super::error::ApiError;
-
-/// A client that sends nothing for so long is gone, or holds the connection on purpose.
-const SILENCE: Duration = Duration::from_secs(20);
+use super::pace::Late;
 
 /// How much is still taken in, and for how long, of a body that is refused: a client that is closed on while it sends is reset
 /// by its system and often never reads why it was refused.
 const DISCARDED: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    TooLarge,
+    TooSlow,
+    /// The connection broke, or what came was no body.
+    Broken,
+}
 
 /// Takes in and forgets the rest of a body that will not be used, within bounds.
 pub(super) async fn discard(mut body: Body) {
@@ -32,9 +39,8 @@ pub(super) async fn discard(mut body: Body) {
     let _ = tokio::time::timeout(DISCARD_TIME, discarding).await;
 }
 
-/// Reads a body of at most `limit_mb`.
-pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit_mb: u64) -> Result<Bytes, ApiError> {
-    let limit = usize::try_from(limit_mb.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
+/// Reads a body of at most so many bytes.
+pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, BodyError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(length) = announced
         && length > limit
@@ -42,18 +48,19 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, limit_mb: u64) -> 
         if length <= limit.saturating_add(DISCARDED) {
             discard(body).await;
         }
-        return Err(ApiError::too_large(limit_mb));
+        return Err(BodyError::TooLarge);
     }
     // Not more is set aside than has arrived: an announced length costs the client nothing.
     let mut collected = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| ApiError::body_timeout())?;
-        let Some(frame) = frame else { return Ok(collected.freeze()) };
-        let Ok(piece) = frame.map_err(|_| ApiError::broken_body())?.into_data() else { continue };
+        let Some(frame) = body.frame().await else { return Ok(collected.freeze()) };
+        let frame = frame
+            .map_err(|error| if error.into_inner().is::<Late>() { BodyError::TooSlow } else { BodyError::Broken })?;
+        let Ok(piece) = frame.into_data() else { continue };
         if piece.len() > limit - collected.len() {
             drop(collected);
             discard(body).await;
-            return Err(ApiError::too_large(limit_mb));
+            return Err(BodyError::TooLarge);
         }
         if collected.is_empty() && Some(piece.len()) == announced {
             // The usual case: the whole body in one piece.

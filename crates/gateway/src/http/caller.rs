@@ -3,14 +3,47 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT};
 
 use super::ApiState;
+use super::client_address::ClientAddress;
 use super::error::{ApiError, UNKNOWN_KEY};
-use crate::keys::{ApiKey, Verified};
+use super::request_id::RequestId;
+use crate::audit::RejectedRequest;
+use crate::keys::{ApiKey, Verified, preview};
 
-/// Checks the key of a request and notes its use. Some clients send a key in two headers; one good one is enough.
-pub(super) fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
+/// Longest user agent kept of a request without a valid key.
+const USER_AGENT_LENGTH: usize = 200;
+
+/// A request that is to show a key.
+pub(super) struct Asking<'a> {
+    pub(super) route: &'static str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) request_id: &'a RequestId,
+    pub(super) client: Option<ClientAddress>,
+}
+
+/// Checks the key of a request and notes its use, or that there is no valid one.
+pub(super) fn authenticate(state: &ApiState, asking: &Asking<'_>) -> Result<Arc<ApiKey>, ApiError> {
+    let checked = check(state, asking.headers);
+    if let Err(error) = &checked {
+        let agent = asking.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        state.recorder.rejected().note(RejectedRequest {
+            at: 0,
+            request_id: Arc::clone(&asking.request_id.0),
+            route: asking.route,
+            status: error.status.as_u16(),
+            code: error.code,
+            client_ip: asking.client.map(|client| client.0),
+            user_agent: agent.map(|agent| agent.chars().take(USER_AGENT_LENGTH).collect()),
+            key_preview: secrets(asking.headers).next().map(preview),
+        });
+    }
+    checked
+}
+
+/// Some clients send a key in two headers; one good one is enough.
+fn check(state: &ApiState, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
     let mut refusal = None;
     for secret in secrets(headers) {
         let refused = match state.keys.verify(secret) {

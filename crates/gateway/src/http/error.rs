@@ -6,6 +6,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use protocol::failure::{FailureKind, Rejection};
 use protocol::openai::{ErrorObject, RequestError};
 
+use super::body::BodyError;
+use super::host::HostProblem;
 use super::key_limits;
 use super::when::in_words;
 use crate::accounts::NoAccount;
@@ -120,19 +122,38 @@ impl ApiError {
         Self { param: Some("model".to_owned()), ..error }
     }
 
-    pub(crate) fn too_large(limit_mb: u64) -> Self {
+    fn too_large(limit_mb: u64) -> Self {
         let message = format!("The request body is larger than {limit_mb} MB, the limit of this gateway.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "request_too_large", message)
     }
 
-    pub(crate) fn body_timeout() -> Self {
+    fn body_timeout() -> Self {
         let message = "The request body did not arrive in time.";
         Self::new(StatusCode::REQUEST_TIMEOUT, INVALID_REQUEST, "request_timeout", message)
     }
 
-    pub(crate) fn broken_body() -> Self {
+    fn broken_body() -> Self {
         let message = "The request body could not be read to its end.";
         Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "incomplete_body", message)
+    }
+
+    /// The body could not be read under a limit of so many MB.
+    pub(super) fn of_body(error: BodyError, limit_mb: u64) -> Self {
+        match error {
+            BodyError::TooLarge => Self::too_large(limit_mb),
+            BodyError::TooSlow => Self::body_timeout(),
+            BodyError::Broken => Self::broken_body(),
+        }
+    }
+
+    pub(super) fn bad_host(problem: HostProblem) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, INVALID_REQUEST, "invalid_host", format!("{problem}."))
+    }
+
+    pub(crate) fn shutting_down() -> Self {
+        let message =
+            "The service is being stopped, and the answer was not complete in time. Ask again in a few seconds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, API, "shutting_down", message).retry_after(5)
     }
 
     pub(crate) fn internal() -> Self {

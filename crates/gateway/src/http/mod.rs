@@ -11,12 +11,15 @@ pub(crate) mod console;
 mod cors;
 mod described;
 mod error;
+mod heads;
 mod health;
+mod host;
 mod images;
 mod key_limits;
 mod missing_console;
 mod openai;
 pub(crate) mod openapi;
+mod pace;
 mod public_url;
 pub(crate) mod request_id;
 mod serve;
@@ -26,6 +29,9 @@ mod when;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -38,7 +44,7 @@ use tower::ServiceExt as _;
 
 use crate::accounts::AccountPool;
 use crate::admins::Admins;
-use crate::audit::Recorder;
+use crate::audit::{Interrupted, Interruption, Recorder};
 use crate::chat::ChatService;
 use crate::clock::Clock;
 use crate::images::Images;
@@ -114,13 +120,29 @@ impl Front {
         Self { router, settings }
     }
 
-    /// Answers one request of `peer`.
-    pub(crate) async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Result<Response, Infallible> {
+    /// How long a client is waited for that neither sends nor reads.
+    pub(crate) fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.settings.current().client_timeout)
+    }
+
+    /// Answers one request of `peer`. `interruption` is where its connection says that it has to come to an end.
+    pub(crate) async fn answer(
+        self,
+        mut request: Request<Body>,
+        peer: IpAddr,
+        interruption: Interruption,
+    ) -> Result<Response, Infallible> {
         let settings = self.settings.current();
         let request_id = RequestId::of(request.headers());
+        let named = host::check(&mut request);
         let is_admin = request.uri().path().starts_with("/admin");
+        let refuse = |error: ApiError| {
+            if is_admin { admin::refuse(error, &request_id) } else { error.into_response(&request_id.0) }
+        };
         let cors = (!is_admin).then(|| Cors::of(&request, &settings.cors_allowed_origins));
-        let mut response = if let Some(cors) = &cors
+        let mut response = if let Err(problem) = named {
+            refuse(ApiError::bad_host(problem))
+        } else if let Some(cors) = &cors
             && is_preflight(&request)
         {
             let mut response = StatusCode::NO_CONTENT.into_response();
@@ -130,15 +152,22 @@ impl Front {
             let client = ClientAddress::of(peer, request.headers(), &settings.trusted_proxies);
             request.extensions_mut().insert(client);
             request.extensions_mut().insert(request_id.clone());
+            request.extensions_mut().insert(interruption.clone());
             drop(settings);
-            let served = AssertUnwindSafe(self.router.oneshot(request)).catch_unwind().await;
-            match served {
-                Ok(Ok(response)) => response,
-                Ok(Err(never)) => match never {},
-                Err(_) => {
+            let mut serving = pin!(AssertUnwindSafe(self.router.oneshot(request)).catch_unwind());
+            let served = std::future::poll_fn(|context| match interruption.get() {
+                Some(Interrupted::Shutdown) => Poll::Ready(None),
+                Some(Interrupted::ClientNotReading) | None => serving.as_mut().poll(context).map(Some),
+            });
+            match served.await {
+                Some(Ok(Ok(response))) => response,
+                Some(Ok(Err(never))) => match never {},
+                Some(Err(_)) => {
                     tracing::error!(request.id = %request_id.0, "a handler panicked");
                     ApiError::internal().into_response(&request_id.0)
                 }
+                // Nothing has left yet, so whoever waits is told.
+                None => refuse(ApiError::shutting_down()),
             }
         };
         let headers = response.headers_mut();

@@ -6,10 +6,11 @@
 //! request.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -18,21 +19,34 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version, response};
 use http_body::Body as _;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::heads::Head;
+use super::pace::{Pace, Waiting};
+use crate::audit::{Interrupted, Interruption};
 
 /// Marks a response whose body takes its time and is not limited in length: put it into the response's extensions.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LongAnswer;
+pub(super) struct LongAnswer {
+    /// A client that is still not done with it after so long is waited for no more. The body has a clock of its own, which stands
+    /// still while nobody asks it for more.
+    pub(super) at_most: Duration,
+}
 
 /// So much of a following request is kept while an answer is under way. A client that sends more has its bytes left in the
 /// socket; whether it leaves then shows only when it is written to.
 const SENT_AHEAD: usize = 16 * 1024;
 
+/// So much of a head is read at once.
+const HEAD_PIECE: usize = 4 * 1024;
+
 /// An answer that a server connection has handed over.
 pub(super) struct HandedOver {
     head: response::Parts,
     body: Body,
+    at_most: Duration,
     /// The client wants the connection closed afterwards.
     close: bool,
 }
@@ -44,11 +58,12 @@ pub(super) struct Handover(Arc<Mutex<Option<HandedOver>>>);
 impl Handover {
     /// The response to `request` as the server connection is to send it. Never ready when the answer has been handed over.
     pub(super) async fn pass(&self, request: Asked, response: Response<Body>) -> Response<Body> {
-        if !request.may_be_handed_over || response.extensions().get::<LongAnswer>().is_none() {
+        let Some(LongAnswer { at_most }) = response.extensions().get().copied().filter(|_| request.may_be_handed_over)
+        else {
             return response;
-        }
+        };
         let (head, body) = response.into_parts();
-        let handed_over = HandedOver { head, body, close: request.close };
+        let handed_over = HandedOver { head, body, at_most, close: request.close };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed_over);
         std::future::pending().await
     }
@@ -80,7 +95,9 @@ fn wants_close(headers: &HeaderMap) -> bool {
 
 /// Sends the answer to its end. `None` when the connection is to be closed: the client has left, or asked for it.
 pub(super) async fn send(handed_over: HandedOver, mut socket: Socket) -> io::Result<Option<Socket>> {
-    let HandedOver { head, mut body, close } = handed_over;
+    let HandedOver { head, mut body, at_most, close } = handed_over;
+    socket.head.release();
+    socket.writing.end_at(Some(Instant::now() + at_most));
     let mut out = Vec::with_capacity(1024);
     write_head(head, close, &mut out);
     loop {
@@ -89,11 +106,15 @@ pub(super) async fn send(handed_over: HandedOver, mut socket: Socket) -> io::Res
             Next::End => break,
             Next::ClientGone => return Ok(None),
         }
-        socket.stream.inner_mut().write_all(&std::mem::take(&mut out)).await?;
+        socket.write_all(&std::mem::take(&mut out)).await?;
+        if socket.writing.is_over() {
+            return Err(socket.cut());
+        }
     }
     drop(body);
     out.extend_from_slice(b"0\r\n\r\n");
-    socket.stream.inner_mut().write_all(&out).await?;
+    socket.write_all(&out).await?;
+    socket.writing.end_at(None);
     Ok((!close).then_some(socket))
 }
 
@@ -107,11 +128,17 @@ enum Next {
 pub(super) struct Socket {
     stream: TokioIo<TcpStream>,
     unread: BytesMut,
+    head: Head,
+    writing: Waiting,
+    interruption: Interruption,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream: TokioIo::new(stream), unread: BytesMut::new() }
+    /// `pace` is how patient we are with what the client is sent. A client that takes nothing for too long is cut, and
+    /// `interruption` says so.
+    pub(super) fn new(stream: TcpStream, head: Head, pace: Pace, interruption: Interruption) -> Self {
+        let writing = Waiting::new(pace);
+        Self { stream: TokioIo::new(stream), unread: BytesMut::new(), head, writing, interruption }
     }
 
     /// Puts back what a server connection had read beyond its request.
@@ -126,6 +153,41 @@ impl Socket {
     pub(super) async fn close(mut self) {
         // The client may be gone already.
         let _ = self.stream.inner_mut().shutdown().await;
+    }
+
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = std::future::poll_fn(|context| {
+                let polled = hyper::rt::Write::poll_write(Pin::new(&mut self.stream), context, bytes);
+                self.watch(polled, context)
+            });
+            match written.await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = &bytes[written..],
+            }
+        }
+        Ok(())
+    }
+
+    /// What a write came to, or that the client takes nothing for too long.
+    fn watch(&mut self, written: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.writing.moved(bytes),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                ready!(self.writing.poll_late(context));
+                return Poll::Ready(Err(self.cut()));
+            }
+        }
+        written
+    }
+
+    /// Notes that the client does not read. To be dropped then.
+    fn cut(&self) -> io::Error {
+        self.interruption.set(Interrupted::ClientNotReading);
+        // What the system has taken would else be offered to the client for minutes to come, out of its memory.
+        let _ = self.stream.inner().set_zero_linger();
+        io::Error::new(io::ErrorKind::TimedOut, "the client does not read")
     }
 
     fn poll_piece(&mut self, body: &mut Body, context: &mut Context<'_>) -> Poll<io::Result<Next>> {
@@ -211,7 +273,17 @@ impl hyper::rt::Read for Socket {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         if self.unread.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(context, buffer);
+            if !self.head.is_reading() {
+                return Pin::new(&mut self.stream).poll_read(context, buffer);
+            }
+            // By way of the stack, because a cursor does not tell how much was put into it.
+            let mut piece = [const { MaybeUninit::uninit() }; HEAD_PIECE];
+            let room = buffer.remaining().min(HEAD_PIECE);
+            let mut piece = ReadBuf::uninit(&mut piece[..room]);
+            ready!(AsyncRead::poll_read(Pin::new(self.stream.inner_mut()), context, &mut piece))?;
+            buffer.put_slice(piece.filled());
+            let taken = self.head.takes(piece.filled().len());
+            return Poll::Ready(if taken { Ok(()) } else { Err(io::Error::other("too many requests are unfinished")) });
         }
         let length = self.unread.len().min(buffer.remaining());
         buffer.put_slice(&self.unread[..length]);
@@ -225,7 +297,8 @@ impl hyper::rt::Read for Socket {
 
 impl hyper::rt::Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(written, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -245,6 +318,7 @@ impl hyper::rt::Write for Socket {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.watch(written, context)
     }
 }

@@ -23,6 +23,7 @@ use crate::store::{Store, StoreError, Write, Writer};
 pub(crate) use change::{KeyPatch, KeyTerms};
 pub(crate) use list::{KeyOrder, KeyQuery, KeyState, KeyView};
 pub(crate) use meter::{Admission, KeyLimits, LimitKind, LimitReached, Rate};
+pub(crate) use text::preview;
 
 use meter::Meter;
 

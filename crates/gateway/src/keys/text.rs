@@ -48,7 +48,7 @@ pub(super) fn checked_secret(secret: &str) -> Result<&str, KeyError> {
 }
 
 /// How a secret is shown: `sk-…abcd`. A short one shows no end, because little of it would be left.
-pub(super) fn preview(secret: &str) -> String {
+pub(crate) fn preview(secret: &str) -> String {
     let prefix = if secret.starts_with(PREFIX) { PREFIX } else { "" };
     let end = if secret.len() < LONG { "" } else { secret.get(secret.len() - 4..).unwrap_or_default() };
     format!("{prefix}…{end}")

@@ -52,6 +52,14 @@ pub(crate) const FIELDS: &[Field] = &{
             "静默多久后向客户端发送保活注释",
         ),
         Field::number(
+            "client_timeout",
+            General,
+            (1, 3600),
+            Seconds,
+            "Time after which a client that neither sends its request nor reads its answer is cut",
+            "客户端既不发送请求也不读取回答，多久后断开",
+        ),
+        Field::number(
             "max_images",
             General,
             (1, 100),

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: u64,
     /// Seconds of silence towards the client before a keep-alive comment.
     pub(crate) keep_alive_interval: u64,
+    /// Seconds that a client may neither send nor read.
+    pub(crate) client_timeout: u64,
     /// Seconds an unused conversation is kept.
     pub(crate) conversation_ttl: u64,
     /// Conversations kept per account.
@@ -116,6 +118,7 @@ impl Default for Settings {
             stream_idle_timeout: 90,
             connect_timeout: 10,
             keep_alive_interval: 15,
+            client_timeout: 60,
             conversation_ttl: 72_000,
             max_conversations_per_token: 100,
             max_log_entries: 10_000,

@@ -45,37 +45,45 @@ impl Store {
         Ok(inserted == 1)
     }
 
-    /// Stores a new password and ends every session of its owner but one.
+    /// Stores a new password in place of the one with this hash, and ends every session of its owner but one; `false` when another
+    /// was stored in the meantime.
     pub(crate) async fn update_admin_password(
         &self,
         username: &str,
+        present_hash: &str,
         password_hash: &str,
         kept_session: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("UPDATE admins SET password_hash = $2 WHERE username = $1")
+        let updated = sqlx::query("UPDATE admins SET password_hash = $3 WHERE username = $1 AND password_hash = $2")
             .bind(username)
+            .bind(present_hash)
             .bind(password_hash)
             .execute(&mut *transaction)
             .await?;
+        if updated.rows_affected() != 1 {
+            return Ok(false);
+        }
         sqlx::query("DELETE FROM admin_sessions WHERE username = $1 AND id_hash <> $2")
             .bind(username)
             .bind(kept_session)
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        Ok(())
+        Ok(true)
     }
 
     pub(crate) async fn admin_sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
         Ok(sqlx::query_as("SELECT * FROM admin_sessions").fetch_all(self.reader()).await?)
     }
 
-    pub(crate) async fn insert_admin_session(&self, row: &SessionRow) -> Result<(), StoreError> {
-        let query = sqlx::query(
+    /// Stores a session; `false` when its owner's password no longer has this hash.
+    pub(crate) async fn insert_admin_session(&self, row: &SessionRow, password_hash: &str) -> Result<bool, StoreError> {
+        let insert = sqlx::query(
             "INSERT INTO admin_sessions \
              (id_hash, username, created_at, last_seen_at, expires_at, remember, ip, user_agent) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8 \
+             WHERE EXISTS (SELECT 1 FROM admins WHERE username = $2 AND password_hash = $9)",
         )
         .bind(&row.id_hash)
         .bind(&row.username)
@@ -84,9 +92,9 @@ impl Store {
         .bind(row.expires_at)
         .bind(row.remember)
         .bind(&row.ip)
-        .bind(&row.user_agent);
-        self.execute(query).await?;
-        Ok(())
+        .bind(&row.user_agent)
+        .bind(password_hash);
+        Ok(self.execute(insert).await? == 1)
     }
 
     pub(crate) async fn delete_admin_session(&self, id_hash: &str) -> Result<(), StoreError> {

@@ -82,6 +82,15 @@ impl Store {
         Ok(rows)
     }
 
+    /// Addresses from which somebody signed in, the latest first.
+    pub(crate) async fn sign_in_addresses(&self, limit: i64) -> Result<Vec<String>, StoreError> {
+        let addresses = sqlx::query_scalar(
+            "SELECT address FROM audit_trail WHERE action IN ('session.create', 'admin.claim') AND address IS NOT NULL \
+             GROUP BY address ORDER BY MAX(id) DESC LIMIT $1",
+        );
+        Ok(addresses.bind(limit).fetch_all(self.reader()).await?)
+    }
+
     /// Deletes the oldest entries beyond `keep`.
     pub(crate) async fn trim_audit(&self, keep: i64) -> Result<u64, StoreError> {
         let done = sqlx::query(

@@ -35,7 +35,7 @@ impl Field {
         match self {
             Self::RequestId => "request_id",
             Self::Outcome => {
-                "CASE ending WHEN 'done' THEN 'succeeded' WHEN 'client_gone' THEN 'cancelled' ELSE 'failed' END"
+                "CASE WHEN ending = 'done' THEN 'succeeded' WHEN ending IN ('client_gone', 'shutdown') THEN 'cancelled' ELSE 'failed' END"
             }
             Self::Status => "CAST(status AS TEXT)",
             Self::Model => "model",

@@ -198,7 +198,7 @@ impl Sums {
         let mut sums = Self { requests: 1, bytes: row.bytes, ..Self::default() };
         match row.ending {
             "done" => sums.succeeded = 1,
-            "client_gone" => sums.cancelled = 1,
+            "client_gone" | "shutdown" => sums.cancelled = 1,
             _ => sums.failed = 1,
         }
         sums.retried = i64::from(row.attempt_count > 1);

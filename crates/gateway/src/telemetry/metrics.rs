@@ -19,6 +19,11 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerdictLabel {
     verdict: &'static str,
 }
@@ -45,6 +50,7 @@ pub(crate) struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    rejected: Family<CodeLabel, Counter>,
     first_token: Histogram,
     duration: Histogram,
     open_streams: Gauge,
@@ -75,6 +81,7 @@ impl Metrics {
         let seconds = || Histogram::new(exponential_buckets(0.005, 2.0, 16));
         let inner = Inner {
             requests: Family::default(),
+            rejected: Family::default(),
             first_token: seconds(),
             duration: seconds(),
             open_streams: Gauge::default(),
@@ -90,6 +97,8 @@ impl Metrics {
             registry: Registry::default(),
         };
         registry.register("requests", "Requests by route, status and ending", inner.requests.clone());
+        let help = "Requests without a valid key, by error code; they are not among the requests";
+        registry.register("rejected_requests", help, inner.rejected.clone());
         registry.register_with_unit(
             "first_token",
             "Time to the first visible event",
@@ -117,6 +126,11 @@ impl Metrics {
     pub(crate) fn request(&self, route: &'static str, status: u16, ending: &'static str, seconds: f64) {
         self.0.requests.get_or_create(&RequestLabels { route, status, ending }).inc();
         self.0.duration.observe(seconds);
+    }
+
+    /// A request carried no valid key.
+    pub(crate) fn rejected(&self, code: &'static str) {
+        self.0.rejected.get_or_create(&CodeLabel { code }).inc();
     }
 
     pub(crate) fn first_token(&self, seconds: f64) {

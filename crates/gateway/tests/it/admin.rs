@@ -194,6 +194,60 @@ async fn an_admin_is_slowed_down_per_address_and_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn guesses_for_a_name_lock_their_own_address_and_not_its_owner() {
+    let rig = Rig::with_settings(&[], json!({ "trusted_proxies": ["127.0.0.0/8"] })).await;
+    let try_once = async |address: &str, password: &str, cookies: &str| {
+        let body = json!({ "username": "admin", "password": password });
+        let request = rig.http().post(rig.url("/admin/api/v1/session")).json(&body).header("x-forwarded-for", address);
+        request.header("cookie", cookies).send().await.unwrap()
+    };
+    let opened = try_once("192.0.2.1", PASSWORD, "").await;
+    assert_eq!(opened.status(), 204);
+    let cookies: Vec<&str> =
+        opened.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let device =
+        cookies.iter().find_map(|cookie| cookie.split(';').next().filter(|pair| pair.starts_with("grok2api_device=")));
+    let device = device.unwrap();
+    assert!(cookies[1].contains("; HttpOnly; SameSite=Strict; Path=/admin; Max-Age=31536000"), "{cookies:?}");
+    for round in 0..8 {
+        let status = try_once("2001:db8:1:2::1", "wrong", "").await.status();
+        assert_eq!(status, if round < 5 { 401 } else { 429 }, "{round}");
+    }
+    assert_eq!(try_once("2001:db8:1:2:ffff::9", PASSWORD, "").await.status(), 429, "the same household");
+    for (address, cookies) in [("192.0.2.1", ""), ("203.0.113.77", ""), ("2001:db8:1:2::1", device)] {
+        assert_eq!(try_once(address, PASSWORD, cookies).await.status(), 204, "{address} {cookies}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_for_tls_where_the_public_address_has_it() {
+    let rig = Rig::with_settings(&[], json!({ "base_url": "https://grok.example.com" })).await;
+    let sign_in = async |origin: Option<&str>| {
+        let body = json!({ "username": "admin", "password": PASSWORD });
+        let request = rig.http().post(rig.url("/admin/api/v1/session")).json(&body).header("host", "192.168.1.5:8000");
+        let request = if let Some(origin) = origin { request.header("origin", origin) } else { request };
+        let response = request.send().await.unwrap();
+        let secure = response
+            .headers()
+            .get_all("set-cookie")
+            .iter()
+            .map(|cookie| cookie.to_str().unwrap().ends_with("; Secure"));
+        let secure: Vec<bool> = secure.collect();
+        (response.status().as_u16(), secure, response.json::<Value>().await.unwrap_or_default())
+    };
+    for origin in [None, Some("https://grok.example.com")] {
+        let (status, secure, _) = sign_in(origin).await;
+        assert_eq!((status, secure), (204, vec![true, true]), "{origin:?}");
+    }
+    let (status, secure, _) = sign_in(Some("http://192.168.1.5:8000")).await;
+    assert_eq!((status, secure), (204, vec![false, false]), "a browser at home, past the proxy, is not locked out");
+    let (status, secure, body) = sign_in(Some("http://grok.example.com")).await;
+    assert_eq!((status, secure), (403, vec![]));
+    assert_eq!(body["error"]["code"], "https_required");
+    assert!(body["error"]["message"].as_str().unwrap().contains("https://grok.example.com"), "{body}");
+}
+
+#[tokio::test]
 async fn the_console_address_answers_a_page_that_runs_nothing_foreign() {
     let rig = Rig::new(&[]).await;
     for path in ["/admin", "/admin/claim"] {

@@ -30,7 +30,10 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(directory: &Path, simulator: &Simulator) -> Self {
-        let mut command = command(directory, simulator);
+        Self::start_with(command(directory, simulator)).await
+    }
+
+    async fn start_with(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (tell, base) = tokio::sync::oneshot::channel();
@@ -309,6 +312,13 @@ async fn what_clients_saw_is_in_the_log_and_the_statistics_after_a_kill() {
 }
 
 async fn a_stop_lets_running_streams_finish() {
+    // A service manager, a terminal that is closed, and a person at one.
+    for signal in ["TERM", "HUP", "INT"] {
+        a_signal_lets_running_streams_finish(signal).await;
+    }
+}
+
+async fn a_signal_lets_running_streams_finish(signal: &str) {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();
     let mut process = Process::start(directory.path(), &simulator).await;
@@ -325,7 +335,7 @@ async fn a_stop_lets_running_streams_finish() {
         while simulated.report().open_streams < 8 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        running.signal("TERM");
+        running.signal(signal);
     };
     let (answers, ()) = tokio::join!(futures_util::future::join_all(asking), stopping);
     assert_eq!(process.ended().await.code(), Some(0));
@@ -344,6 +354,54 @@ async fn a_stop_lets_running_streams_finish() {
         assert_eq!(reply.answer.lines().collect::<Vec<_>>(), recitation(&messages));
     }
     assert_eq!(simulator.report().count("new"), 8);
+    process.signal(signal);
+    assert_eq!(process.ended().await.code(), Some(0), "{signal}");
+}
+
+#[tokio::test]
+async fn a_closed_terminal_never_cuts_and_a_second_signal_does() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path(), &simulator).await;
+    let account = simulator.add_account("anna");
+    process.add_account("anna").await;
+    account.always(Some(Scripted::hang()));
+    let messages = [user("hello there")];
+    let running = &process;
+    let waiting = async {
+        while simulator.report().open_streams == 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // Twice, as a shell and the terminal itself do; the answer goes on.
+        running.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        running.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(simulator.report().open_streams, 1);
+        running.signal("TERM");
+    };
+    let request = running.http.post(format!("{}/v1/chat/completions", running.base)).bearer_auth(KEY);
+    let request = request.json(&json!({ "model": "grok-4.2", "messages": messages })).send();
+    let (answer, ()) = tokio::join!(request, waiting);
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "shutting_down");
+    assert_eq!(process.ended().await.code(), Some(0), "long before the grace is over");
+}
+
+#[tokio::test]
+async fn whoever_starts_it_with_hang_ups_ignored_is_obeyed() {
+    let simulator = simulator().await;
+    let directory = tempfile::tempdir().unwrap();
+    let plain = command(directory.path(), &simulator);
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    ignoring.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut process = Process::start_with(ignoring).await;
+    process.signal("HUP");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let health = process.http.get(format!("{}/healthz", process.base)).send().await.unwrap();
+    assert_eq!(health.status(), 200, "as under nohup");
     process.signal("TERM");
     assert_eq!(process.ended().await.code(), Some(0));
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{KEY, Rig};
+use crate::harness::{KEY, PASSWORD, Rig};
 use crate::probes::{no_trace, question, read_refusal};
 
 #[tokio::test]
@@ -202,4 +202,68 @@ async fn a_client_that_is_refused_while_it_sends_reads_why() {
         assert_eq!((refusal.status, refusal.error()["code"].as_str()), (401, Some("invalid_api_key")), "{round}");
     }
     no_trace(&rig).await;
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let rig = Rig::new(&["anna"]).await;
+    let send = async |head: &str| {
+        let mut connection = rig.connect().await;
+        let request = format!("{head}Authorization: Bearer {KEY}\r\nConnection: close\r\n\r\n");
+        connection.stream.write_all(request.as_bytes()).await.unwrap();
+        connection.read_to_end().await
+    };
+    for target in ["/v1/models", "/healthz", "/admin/api/v1/session", "/admin", "http://rig/v1/models"] {
+        for hosts in [
+            "",
+            "Host: rig\r\nHost: rig\r\n",
+            "Host: rig\r\nhost: other\r\n",
+            "Host:\r\n",
+            "Host: a b\r\n",
+            "Host: a/b\r\n",
+        ] {
+            let answer = send(&format!("GET {target} HTTP/1.1\r\n{hosts}")).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{target} {hosts:?}: {answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.contains("x-request-id: req-"), "{head}");
+            let body: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["error"]["code"], "invalid_host", "{target} {hosts:?}");
+            // Each API in its own form.
+            assert_eq!(body["error"]["retryable"].is_boolean(), target.starts_with("/admin"), "{body}");
+        }
+    }
+    for target in ["/v1/models", "http://rig/v1/models", "http://elsewhere:81/v1/models", "HTTP://rig/v1/models"] {
+        let answer = send(&format!("GET {target} HTTP/1.1\r\nHost: rig\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{target}: {answer}");
+    }
+    for (head, status) in [
+        ("GET /v1/models HTTP/1.0\r\n", "200"),
+        ("GET ftp://rig/v1/models HTTP/1.1\r\nHost: rig\r\n", "400"),
+        ("GET http://me@rig/v1/models HTTP/1.1\r\nHost: rig\r\n", "400"),
+        ("OPTIONS * HTTP/1.1\r\nHost: rig\r\n", "404"),
+        ("CONNECT rig:443 HTTP/1.1\r\nHost: rig:443\r\n", "404"),
+    ] {
+        let answer = send(head).await;
+        assert!(answer.split_once(' ').is_some_and(|(_, rest)| rest.starts_with(status)), "{head}: {answer}");
+    }
+    // The name in the address counts: a page elsewhere gains nothing by another in the header.
+    let body = json!({ "username": "admin", "password": PASSWORD }).to_string();
+    let sign_in = |target: &str, host: &str, origin: &str| {
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let path = "/admin/api/v1/session";
+    for (target, host, origin, status) in [
+        (path.to_owned(), "rig", "http://rig", "204"),
+        (format!("http://rig{path}"), "evil.example", "http://evil.example", "403"),
+        (format!("http://rig{path}"), "evil.example", "http://rig", "204"),
+    ] {
+        let mut connection = rig.connect().await;
+        connection.stream.write_all(sign_in(&target, host, origin).as_bytes()).await.unwrap();
+        let answer = connection.read_to_end().await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {host} {origin}: {answer}");
+    }
 }

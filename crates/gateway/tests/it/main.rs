@@ -49,6 +49,7 @@ mod resting;
 mod rooms;
 mod settings_history;
 mod settings_hot;
+mod slow_clients;
 mod smoke;
 mod storage;
 mod strace;

@@ -133,9 +133,14 @@ pub(crate) struct Connection {
 impl Connection {
     /// Sends a whole chat request with the first key.
     pub(crate) async fn send_chat(&mut self, body: &Value) {
+        self.send_chat_over("1.1", body).await;
+    }
+
+    /// The same in another version of HTTP.
+    pub(crate) async fn send_chat_over(&mut self, version: &str, body: &Value) {
         let body = body.to_string();
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: rig\r\nAuthorization: Bearer {KEY}\r\n\
+            "POST /v1/chat/completions HTTP/{version}\r\nHost: rig\r\nAuthorization: Bearer {KEY}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );

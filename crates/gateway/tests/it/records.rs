@@ -176,9 +176,15 @@ async fn a_client_that_leaves_leaves_an_attempt_that_was_under_way() {
     assert_eq!(texts(&request["attempts"], "outcome"), ["client_gone"]);
 }
 
+/// A request of a good key that is refused before it has a model.
+async fn unreadable(rig: &Rig, key: &str, headers: &[(&str, &str)]) {
+    let refused = rig.post("/v1/chat/completions", key, json!([]), headers).await;
+    assert_eq!(refused.status, 400);
+}
+
 /// A few dozen requests of several kinds, an hour apart by halves; how many.
 async fn several(rig: &Rig) -> usize {
-    let phone = rig.add_key("phone").await;
+    let (phone, broken) = (rig.add_key("phone").await, rig.add_key("broken").await);
     for round in 0..12 {
         rig.advance(1_801);
         let mut body = question("hello there", round % 2 == 0);
@@ -191,7 +197,7 @@ async fn several(rig: &Rig) -> usize {
         rig.chat_as(key, body, &[("user-agent", "OpenAI/Python 1.40.0")]).await;
         rig.simulator.account("anna").clear();
         rig.simulator.account("bert").clear();
-        rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
+        unreadable(rig, &broken, &[]).await;
     }
     rig.requests(24).await;
     24
@@ -279,14 +285,14 @@ async fn series_and_top_lists_add_up() {
     let top = get(&rig, "/stats/top?by=key&range=24h&compare=prev").await;
     let names: Vec<&str> =
         top["items"].as_array().unwrap().iter().map(|item| item["group"]["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["default", "phone"]);
-    assert_eq!((&top["items"][0]["requests"], &top["items"][1]["requests"]), (&json!(8), &json!(4)));
-    assert_eq!(top["items"][0]["share"], 0.3333);
+    assert_eq!(names, ["broken", "default", "phone"]);
+    assert_eq!((&top["items"][1]["requests"], &top["items"][2]["requests"]), (&json!(8), &json!(4)));
+    assert_eq!(top["items"][1]["share"], 0.3333);
     assert_eq!((&top["total"]["requests"], &top["total"]["succeeded"]), (&json!(24), &json!(9)));
     assert_eq!(top["items"][0]["previous"]["requests"], 0);
 
     let errors = get(&rig, "/stats/top?by=error_code&range=24h").await;
-    assert_eq!(errors["items"][0]["group"]["id"], "invalid_api_key");
+    assert_eq!(errors["items"][0]["group"]["id"], "invalid_json");
 
     let week = get(&rig, "/stats/heatmap?range=7d&tz=UTC").await;
     // 1 September 2026 is a Tuesday.
@@ -334,7 +340,7 @@ async fn the_present_and_the_capacity_are_told() {
 async fn the_log_is_paged_from_end_to_end_while_it_grows() {
     let rig = Rig::new(&["anna"]).await;
     for _ in 0..23 {
-        rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
+        unreadable(&rig, KEY, &[]).await;
     }
     rig.requests(23).await;
     let (mut seen, mut path, mut newest) = (Vec::new(), "/requests?limit=5".to_owned(), None);
@@ -343,7 +349,7 @@ async fn the_log_is_paged_from_end_to_end_while_it_grows() {
         seen.extend(texts(&page["items"], "id").into_iter().map(str::to_owned));
         newest.get_or_insert_with(|| page["prev"].as_str().unwrap().to_owned());
         // What comes in the meantime does not shift the pages.
-        rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
+        unreadable(&rig, KEY, &[]).await;
         match page["next"].as_str() {
             Some(next) => path = format!("/requests?limit=5&before={next}"),
             None => break,
@@ -376,14 +382,14 @@ async fn filters_find_what_they_name_and_facets_count_it() {
     assert_eq!(count("").await, 24);
     assert_eq!(count("outcome=failed").await, expected(|row| row["outcome"] == "failed"));
     assert_eq!(count("outcome=!failed").await, 9);
-    assert_eq!(count("status=401,400").await, expected(|row| row["status"] == 401 || row["status"] == 400));
+    assert_eq!(count("status=403,400").await, expected(|row| row["status"] == 403 || row["status"] == 400));
     assert_eq!(count("model=grok-4.2-fast").await, 4);
     assert_eq!(count("model=!grok-4.2-fast").await, 20, "a request without a model has another one");
     assert_eq!(count(&format!("key={phone}")).await, 4);
     assert_eq!(count(&format!("key={phone}&outcome=failed&error_code=content_policy_violation")).await, 1);
     assert!(count(&format!("account={account}")).await > 0);
     assert_eq!(count(&format!("conversation={conversation}")).await, 1);
-    assert_eq!(count("error_code=invalid_api_key").await, 12);
+    assert_eq!(count("error_code=invalid_json").await, 12);
     assert_eq!(count("error_code[exists]=false").await, 9);
     assert_eq!(count("client=OpenAI/Python").await, 12);
     assert_eq!(count("transport=websocket").await, 12);
@@ -395,7 +401,7 @@ async fn filters_find_what_they_name_and_facets_count_it() {
     assert_eq!(count("duration_ms[gte]=0&duration_ms[lt]=3600000").await, 24);
     assert_eq!(count("duration_ms[gt]=3600000").await, 0);
     assert_eq!(count("attempt_count[gte]=1").await, 12);
-    assert_eq!(count("q=NOT+KNOWN").await, 12, "the words of the error, whatever their case");
+    assert_eq!(count("q=A+json+OBJECT").await, 12, "the words of the error, whatever their case");
     assert_eq!(count("q=50%25").await, 0, "signs of patterns are taken as they are");
     assert_eq!(count("range=1h").await, 4);
     assert_eq!(count("at[gte]=2026-09-01T05:00:00Z&at[lt]=2026-09-01T06:00:00Z").await, 4);
@@ -412,7 +418,7 @@ async fn filters_find_what_they_name_and_facets_count_it() {
     assert_eq!(values(2).iter().map(|(_, count)| count).sum::<u64>(), 8);
     assert!(values(3).iter().all(|(name, _)| ["anna", "bert"].contains(name)));
 
-    let histogram = get(&rig, "/requests/histogram?range=24h&error_code=invalid_api_key").await;
+    let histogram = get(&rig, "/requests/histogram?range=24h&error_code=invalid_json").await;
     let failed: u64 = histogram["failed"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert_eq!((failed, &histogram["basis"], &histogram["step_s"]), (12, &json!("log"), &json!(900)));
 }
@@ -496,13 +502,7 @@ async fn nothing_secret_is_in_the_log_and_a_page_is_small() {
     let long = format!("agent/{}", "x".repeat(190));
     for number in 0..60 {
         let id = format!("{number}-{}", "r".repeat(100));
-        rig.post(
-            "/v1/chat/completions",
-            "sk-nobody",
-            question("hello", false),
-            &[("user-agent", &long), ("x-request-id", &id)],
-        )
-        .await;
+        unreadable(&rig, KEY, &[("user-agent", &long), ("x-request-id", &id)]).await;
     }
     rig.requests(62).await;
     for path in ["/requests?limit=500", "/requests", "/requests/facets", "/stats/top?by=error_code", "/stats/now"] {
@@ -522,13 +522,13 @@ async fn nothing_secret_is_in_the_log_and_a_page_is_small() {
 async fn the_log_keeps_to_its_size_and_age_and_the_statistics_stay() {
     let rig = Rig::with_settings(&["anna"], json!({ "max_log_entries": 10, "log_retention_days": 2 })).await;
     for _ in 0..14 {
-        rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
+        unreadable(&rig, KEY, &[]).await;
     }
     rig.requests(14).await;
     rig.gateway().trim().await;
     assert_eq!(rig.count("SELECT COUNT(*) FROM requests").await, 10);
     rig.advance(3 * 86_400);
-    rig.post("/v1/chat/completions", "sk-nobody", question("hello", false), &[]).await;
+    unreadable(&rig, KEY, &[]).await;
     rig.until("it is written", async |rig| rig.count("SELECT COUNT(*) FROM requests").await == 11).await;
     rig.gateway().trim().await;
     assert_eq!(rig.count("SELECT COUNT(*) FROM requests").await, 1);
@@ -536,7 +536,7 @@ async fn the_log_keeps_to_its_size_and_age_and_the_statistics_stay() {
     assert_eq!(series["series"][0]["total"], 15);
     assert_eq!(
         rig.count("SELECT COUNT(*) FROM request_stats WHERE grain = 60").await,
-        2,
+        3,
         "minutes of the last two days"
     );
 }
@@ -563,4 +563,80 @@ async fn made_up_names_of_models_and_programs_share_a_row_of_the_statistics() {
     );
     // The log keeps what was asked for, and is trimmed by its own limit.
     assert_eq!(rig.count("SELECT count(DISTINCT model) FROM requests").await, 230);
+}
+
+#[tokio::test]
+async fn requests_without_a_valid_key_are_counted_apart_and_leave_the_log_alone() {
+    let rig = Rig::with_settings(&["anna"], json!({ "max_log_entries": 20 })).await;
+    for _ in 0..10 {
+        rig.chat(question("hello there", true)).await.ok();
+    }
+    rig.requests(10).await;
+    let (_, made) = rig.admin("POST", "/keys", Some(json!({ "name": "lost" }))).await;
+    let (id, lost) = (made["keys"][0]["id"].as_str().unwrap(), made["keys"][0]["key"].as_str().unwrap());
+    rig.admin("PATCH", &format!("/keys/{id}"), Some(json!({ "enabled": false }))).await;
+    let (_, made) =
+        rig.admin("POST", "/keys", Some(json!({ "name": "old", "expires_at": "2026-09-01T00:00:30Z" }))).await;
+    let old = made["keys"][0]["key"].as_str().unwrap();
+    rig.advance(60);
+    let get_with = async |path: &str, key: &str| rig.http().get(rig.url(path)).bearer_auth(key).send().await.unwrap();
+    // Every kind, every route; by others, with a model that exists and one that does not.
+    assert_eq!(get_with("/v1/models", "sk-elsewhere-0123456789abcdef").await.status(), 401);
+    let none = rig.http().post(rig.url("/v1/responses")).json(&json!({})).send().await.unwrap();
+    assert_eq!(none.status(), 401);
+    for (key, headers) in [(old, [("user-agent", "SillyTavern/1.12")]), (lost, [("x-request-id", "req-of-a-user")])] {
+        rig.chat_as(key, question("hello there", true), &headers).await;
+    }
+    for _ in 0..300 {
+        rig.chat_as("sk-wrong", question("hello there", false), &[]).await;
+    }
+
+    let rejected = get(&rig, "/requests/rejected").await;
+    assert_eq!((&rejected["total"], &rejected["recent"]), (&json!(304), &json!(304)));
+    assert_eq!(rejected["items"].as_array().unwrap().len(), 50, "of one address");
+    let metric = "grok2api_rejected_requests_total";
+    for (code, count) in
+        [("invalid_api_key", 301), ("missing_api_key", 1), ("api_key_disabled", 1), ("api_key_expired", 1)]
+    {
+        assert_eq!(rig.metric(&format!("{metric}{{code=\"{code}\"}}")).await, count, "{code}");
+    }
+    let attention = get(&rig, "/attention").await;
+    let flood = attention["items"].as_array().unwrap().iter().find(|item| item["code"] == "requests_rejected");
+    assert_eq!((&flood.unwrap()["count"], &flood.unwrap()["target"]), (&json!(304), &json!("/requests/rejected")));
+
+    // Of all that, the log and its figures know nothing.
+    rig.gateway().trim().await;
+    rig.chat(question("hello there", false)).await.ok();
+    assert_eq!(rig.requests(11).await.len(), 11);
+    rig.advance(60);
+    let now = get(&rig, "/stats/now").await;
+    assert_eq!(now["success_rate_15m"], 1.0);
+    let series = get(&rig, "/stats/series?metric=requests,failed&range=24h").await;
+    assert_eq!((&series["series"][0]["total"], &series["series"][1]["total"]), (&json!(11), &json!(0)));
+    assert!(!attention.to_string().contains("requests_failing"));
+    rig.advance(900);
+    assert!(!get(&rig, "/attention").await.to_string().contains("requests_rejected"), "it is over");
+}
+
+#[tokio::test]
+async fn whoever_wonders_why_a_client_is_turned_away_finds_it() {
+    let rig = Rig::with_settings(&["anna"], json!({ "trusted_proxies": ["127.0.0.1"] })).await;
+    let key = "sk-elsewhere-0123456789abcdef";
+    let headers =
+        [("user-agent", "SillyTavern/1.12"), ("x-request-id", "req-of-a-user"), ("x-forwarded-for", "192.0.2.7")];
+    rig.chat_as(key, question("hello there", true), &headers).await;
+    for _ in 0..60 {
+        rig.chat_as("sk-wrong", question("hello there", false), &[("x-forwarded-for", "203.0.113.9")]).await;
+    }
+    let rejected = get(&rig, "/requests/rejected").await;
+    assert_eq!(rejected["items"].as_array().unwrap().len(), 51, "a flood does not push others out");
+    let expected = json!({
+        "at": "2026-09-01T00:00:00.000Z", "request_id": "req-of-a-user", "route": "/v1/chat/completions", "status": 401,
+        "error_code": "invalid_api_key", "ip": "192.0.2.7", "user_agent": "SillyTavern/1.12", "key_preview": "sk-…cdef",
+    });
+    assert_eq!(rejected["items"][50], expected);
+    assert!(!rejected.to_string().contains("elsewhere"));
+    let stranger = rig.http().get(rig.url("/admin/api/v1/requests/rejected")).bearer_auth(KEY).send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+    assert_eq!(rig.admin("GET", "/requests/rejected?limit=5", None).await.0, 422, "parameters that it does not have");
 }

@@ -165,7 +165,7 @@ pub(super) fn read_model(members: &mut Members<'_>) -> Result<Option<String>, Re
         let message = format!("`model` must not be longer than {LONGEST_MODEL_NAME} characters.");
         return Err(RequestError::new("invalid_value", Some("model".to_owned()), message));
     }
-    if model.contains(is_unprintable) {
+    if model.chars().any(is_unprintable) {
         let message = "`model` must not hold control characters.";
         return Err(RequestError::new("invalid_value", Some("model".to_owned()), message));
     }

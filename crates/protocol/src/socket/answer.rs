@@ -40,7 +40,7 @@ enum Agents {
     /// The first that answered.
     Leader(Box<str>),
     /// The listed ones without their leader.
-    Helpers(Box<HashSet<Box<str>>>),
+    Helpers(HashSet<Box<str>>),
 }
 
 /// Whether the answer has ended.
@@ -188,7 +188,7 @@ impl Answer {
                     let leader = rollouts.iter().position(|name| name == LEADER).unwrap_or_default();
                     let helpers = rollouts.iter().enumerate().filter(|(index, _)| *index != leader);
                     let helpers: HashSet<Box<str>> = helpers.map(|(_, name)| name.as_str().into()).collect();
-                    self.agents = Agents::Helpers(Box::new(helpers));
+                    self.agents = Agents::Helpers(helpers);
                 }
                 event(GrokEvent::Layout { name, rollouts });
             }),

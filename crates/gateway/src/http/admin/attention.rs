@@ -22,6 +22,10 @@ const DRIFT_MS: i64 = 86_400_000;
 const FAILING: i64 = 5;
 const FAILING_MINUTES: usize = 15;
 
+/// So many requests without a valid key within a quarter of an hour: a client with a wrong key that goes on and on, or somebody who
+/// guesses.
+const REJECTED: u64 = 100;
+
 /// What needs a person.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionList {
@@ -31,7 +35,8 @@ pub(super) struct AttentionList {
 /// One thing that does.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(super) struct AttentionItem {
-    /// `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
+    /// `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `requests_rejected`,
+    /// `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
     /// `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
     code: &'static str,
     /// `error`: requests fail; `warning`: something is lost; `info`: something will be.
@@ -104,6 +109,11 @@ pub(super) async fn attention(state: &AdminState) -> AttentionList {
         let message = format!("{failed} of {done} requests failed in the last {FAILING_MINUTES} minutes.");
         let params = json!({ "failed": failed, "done": done });
         add("requests_failing", "warning", failed, message, params, Some("/requests?outcome=failed"));
+    }
+    let rejected = state.recorder.rejected().recent();
+    if rejected >= REJECTED {
+        let message = format!("{rejected} requests without a valid key came in the last 15 minutes.");
+        add("requests_rejected", "warning", rejected, message, json!({}), Some("/requests/rejected"));
     }
     if let Some(problem) = state.settings.refusal() {
         let message = "The settings file cannot be used; the last good settings stay in force.".to_owned();

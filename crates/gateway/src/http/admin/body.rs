@@ -1,14 +1,15 @@
 //! Request bodies, read strictly: a member that is unknown, missing or of the wrong kind is told by its path, all at once.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use std::time::Duration;
+
+use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, StatusCode, header};
 use protocol::halves::mended_json;
 use serde_json::{Map, Value, json};
 
 use super::error::AdminError;
 use crate::clock::parse_timestamp;
+use crate::http::body::{self, BodyError};
 use crate::reading;
 use crate::settings::FieldError;
 
@@ -17,6 +18,10 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 /// Bodies with lists of tokens.
 pub(super) const MOST_LARGE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Bodies of people who are not signed in yet, and how long one may take: anybody can send them, as many as there are connections.
+const MOST_OF_STRANGERS: usize = 8 * 1024;
+const STRANGERS_TIME: Duration = Duration::from_secs(10);
 
 /// A JSON value that came as `application/json`. Other types are refused: a foreign page can send those without asking.
 pub(super) struct JsonBody(pub(super) Value);
@@ -30,8 +35,8 @@ pub(super) struct Members {
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = AdminError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        read(request, state, MOST_BYTES).await.map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        read(request, MOST_BYTES).await.map(Self)
     }
 }
 
@@ -41,18 +46,31 @@ pub(super) struct LargeMembers(pub(super) Members);
 impl<S: Send + Sync> FromRequest<S> for LargeMembers {
     type Rejection = AdminError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        Members::of(read(request, state, MOST_LARGE_BYTES).await?).map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        Members::of(read(request, MOST_LARGE_BYTES).await?).map(Self)
     }
 }
 
-async fn read<S: Send + Sync>(mut request: Request, state: &S, limit: usize) -> Result<Value, AdminError> {
-    if !is_json(request.headers()) {
+/// The members of a body that comes from somebody who is not signed in.
+pub(super) struct StrangersMembers(pub(super) Members);
+
+impl<S: Send + Sync> FromRequest<S> for StrangersMembers {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        let reading = tokio::time::timeout(STRANGERS_TIME, read(request, MOST_OF_STRANGERS));
+        let value = reading.await.map_err(|_| unreadable(BodyError::TooSlow, MOST_OF_STRANGERS))?;
+        Members::of(value?).map(Self)
+    }
+}
+
+async fn read(request: Request, limit: usize) -> Result<Value, AdminError> {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
         let message = "send the body as JSON, with the header Content-Type: application/json";
         return Err(AdminError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
-    DefaultBodyLimit::apply(DefaultBodyLimit::max(limit), &mut request);
-    let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection, limit))?;
+    let bytes = body::read(&parts.headers, body, limit).await.map_err(|error| unreadable(error, limit))?;
     let read = reading::read(bytes.len(), move || serde_json::from_slice(&mended_json(&bytes))).await;
     read.map_err(|error| AdminError::invalid_request(format!("the body is not JSON: {error}")))
 }
@@ -208,13 +226,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     ["application/json", "application/merge-patch+json"].iter().any(|json| essence.eq_ignore_ascii_case(json))
 }
 
-fn unreadable(rejection: &BytesRejection, limit: usize) -> AdminError {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => AdminError::new(
+/// Why a body of at most so many bytes could not be read.
+pub(super) fn unreadable(error: BodyError, limit: usize) -> AdminError {
+    match error {
+        BodyError::TooLarge => AdminError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             format!("the body is larger than {limit} bytes"),
         ),
-        _ => AdminError::invalid_request("the body could not be read to its end"),
+        BodyError::TooSlow => {
+            AdminError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not arrive in time")
+        }
+        BodyError::Broken => AdminError::invalid_request("the body could not be read to its end"),
     }
 }

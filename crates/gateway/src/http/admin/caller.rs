@@ -11,12 +11,16 @@ use http::{HeaderMap, Method, StatusCode, header};
 use super::AdminState;
 use super::error::{AdminError, SharedRate};
 use crate::admins::{Actor, ActorKind, Admins, Browser, Scope, Session, SessionError, TOKEN_PREFIX};
+use crate::events::Reader;
 use crate::http::client_address::ClientAddress;
 use crate::http::request_id::RequestId;
 use crate::settings::{Settings, WebAddress};
 
 /// Name of the cookie.
 pub(crate) const SESSION_COOKIE: &str = "grok2api_session";
+
+/// Name of the cookie by which a browser is known again when somebody signs in. It opens nothing.
+pub(super) const DEVICE_COOKIE: &str = "grok2api_device";
 
 /// Who calls. Taking this in a handler is what protects its route.
 #[derive(Clone)]
@@ -57,6 +61,14 @@ impl Caller {
         match &self.who {
             Who::Session(session) => Some(session),
             Who::Token(_) => None,
+        }
+    }
+
+    /// As which they read events.
+    pub(super) fn reader(&self) -> Reader {
+        match &self.who {
+            Who::Session(session) => Reader::Session(session.id.clone()),
+            Who::Token(id) => Reader::Token(id.clone()),
         }
     }
 
@@ -162,7 +174,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Browser {
         let address =
             parts.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0);
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok()).map(str::to_owned);
-        Ok(Self { address, user_agent })
+        let device = cookie(&parts.headers, DEVICE_COOKIE).map(str::to_owned);
+        Ok(Self { address, user_agent, device })
     }
 }
 
@@ -186,13 +199,17 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The session's secret in the request's cookies.
 pub(super) fn session_secret(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, SESSION_COOKIE)
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find_map(|(name, value)| (name == SESSION_COOKIE).then_some(value))
+        .find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
 /// A page of another site can make a browser send our cookie along, but neither set this header nor hide its origin.

@@ -6,11 +6,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
 use super::AdminState;
-use super::body::Members;
+use super::body::StrangersMembers;
 use super::caller::check_origin;
 use super::described::ClaimRequest;
 use super::error::AdminError;
-use super::session::opening_cookie;
+use super::session::{Security, opening_cookies};
 use crate::admins::{Actor, ActorKind, Browser, Change, Claim};
 use crate::http::request_id::RequestId;
 
@@ -28,9 +28,10 @@ pub(super) async fn claim(
     browser: Browser,
     headers: HeaderMap,
     Extension(request_id): Extension<RequestId>,
-    mut body: Members,
+    StrangersMembers(mut body): StrangersMembers,
 ) -> Result<Response, AdminError> {
     check_origin(&headers, &state.settings.current())?;
+    let security = Security::of(&headers, &state.settings.current())?;
     let code = body.required_text("code");
     let (username, password) = (body.required_text("username"), body.required_text("password"));
     body.finish()?;
@@ -49,5 +50,5 @@ pub(super) async fn claim(
         request_id: Some(request_id.0),
     };
     state.trail.record(&actor, Change::new("admin.claim", &new.session.username)).await;
-    Ok((StatusCode::NO_CONTENT, [opening_cookie(&new, &headers, &state.settings.current())]).into_response())
+    Ok((StatusCode::NO_CONTENT, opening_cookies(&new, security)).into_response())
 }

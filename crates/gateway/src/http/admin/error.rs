@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::accounts::AccountError;
@@ -170,25 +170,43 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(rate.clone());
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<AdminError>() {
-        let body = error.body(request_id.as_ref().map(|id| &*id.0));
-        let headers = std::mem::take(response.headers_mut());
-        response = (error.status, axum::Json(body)).into_response();
-        // Headers that the failure came with, such as `Allow` and `Retry-After`; the body's own stand.
-        for (name, value) in &headers {
-            if !response.headers().contains_key(name) {
-                response.headers_mut().insert(name, value.clone());
-            }
-        }
+        response = written(&error, response, request_id.as_ref());
     }
+    keep_out_of_caches(response.headers_mut());
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(rate) = rate.0.get() {
         headers.insert(HeaderName::from_static("ratelimit-limit"), rate.limit.into());
         headers.insert(HeaderName::from_static("ratelimit-remaining"), rate.remaining.into());
         headers.insert(HeaderName::from_static("ratelimit-reset"), rate.reset_s.into());
     }
     response
+}
+
+/// A refusal of a request that gets no further than the front door.
+pub(in crate::http) fn refuse(error: ApiError, request_id: &RequestId) -> Response {
+    let error = AdminError::from(error);
+    let mut response = written(&error, error.clone().into_response(), Some(request_id));
+    keep_out_of_caches(response.headers_mut());
+    response
+}
+
+/// The failure with its body.
+fn written(error: &AdminError, mut response: Response, request_id: Option<&RequestId>) -> Response {
+    let body = error.body(request_id.map(|id| &*id.0));
+    let headers = std::mem::take(response.headers_mut());
+    let mut response = (error.status, axum::Json(body)).into_response();
+    // Headers that the failure came with, such as `Allow` and `Retry-After`; the body's own stand.
+    for (name, value) in &headers {
+        if !response.headers().contains_key(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+fn keep_out_of_caches(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
 pub(super) async fn unknown_route() -> AdminError {

@@ -21,7 +21,7 @@ use super::error::AdminError;
 use super::query::Parameters;
 use crate::admins::Admins;
 use crate::clock::timestamp;
-use crate::events::{MOST_TOPICS, Next, Subscription};
+use crate::events::{MOST_TOPICS, Next, Subscription, TooManyStreams};
 
 /// Silence after which a comment is sent, so that proxies and browsers know that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -52,7 +52,7 @@ struct Stream {
         ("topics" = Option<String>, Query, description = "Topics, separated by commas: `accounts`, `accounts.summary`, `account:ID`, `keys`, `key:ID`, `settings`, `attention`, `audit`, `jobs`, `job:ID`, `images`; all unless given."),
         ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen."),
     ),
-    responses((status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"), (status = 503, description = "There are as many streams as there may be.", body = AdminErrorBody)),
+    responses((status = 200, description = "Server-sent events.", body = String, content_type = "text/event-stream"), (status = 429, description = "The caller has as many streams as one session or token may have.", body = AdminErrorBody), (status = 503, description = "There are as many streams as there may be; some are kept for people.", body = AdminErrorBody)),
 )]
 pub(super) async fn stream(
     State(state): State<AdminState>,
@@ -73,8 +73,8 @@ pub(super) async fn stream(
     let after = after.filter(|id| !id.is_empty()).map(|id| id.parse().unwrap_or(0));
     let subscription = state
         .events
-        .subscribe(topics, after)
-        .map_err(|error| AdminError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", error.to_string()))?;
+        .subscribe(caller.reader(), topics, after)
+        .map_err(|error| AdminError::new(status_of(error), "too_many_streams", error.to_string()))?;
     let hello = json!({
         "stream": subscription.stream(),
         "server_time": timestamp(state.clock.now_ms()),
@@ -94,6 +94,13 @@ pub(super) async fn stream(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     Ok(response)
+}
+
+fn status_of(error: TooManyStreams) -> StatusCode {
+    match error {
+        TooManyStreams::OfReader => StatusCode::TOO_MANY_REQUESTS,
+        TooManyStreams::OfAll => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 /// `PUT /events/{stream}/topics`: other topics for a stream that goes on.

@@ -13,9 +13,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use super::AdminState;
-use super::body::MOST_LARGE_BYTES;
+use super::body::{MOST_LARGE_BYTES, unreadable};
 use super::caller::Caller;
 use super::error::AdminError;
+use crate::http::body;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -137,10 +138,8 @@ async fn once(
     // Before anything of theirs is held in memory; the handler takes it over.
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
     parts.extensions.insert(caller);
-    let body = to_bytes(body, MOST_LARGE_BYTES).await.map_err(|_| {
-        let message = format!("the body is larger than {} MB, or broke off", MOST_LARGE_BYTES / 1024 / 1024);
-        AdminError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-    })?;
+    let body = body::read(&parts.headers, body, MOST_LARGE_BYTES).await;
+    let body = body.map_err(|error| unreadable(error, MOST_LARGE_BYTES))?;
     // Per caller: what one has made is not another's to see.
     let mut id = Sha256::new();
     for name in [header::AUTHORIZATION, header::COOKIE] {

@@ -74,6 +74,7 @@ use idempotency::Idempotency;
 
 pub(crate) use caller::{SESSION_COOKIE, is_signed_in};
 pub(crate) use compat::router as compatible_router;
+pub(in crate::http) use error::refuse;
 pub(crate) use live::tell_consoles;
 pub(crate) use settings::{settings_change, settings_event};
 
@@ -164,6 +165,7 @@ pub(super) fn routes() -> OpenApiRouter<AdminState> {
         .routes(routes!(requests::list))
         .routes(routes!(requests::facets))
         .routes(routes!(requests::histogram))
+        .routes(routes!(requests::rejected))
         .routes(routes!(requests::show))
         .routes(routes!(statistics::now))
         .routes(routes!(statistics::series))

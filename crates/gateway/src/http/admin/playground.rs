@@ -12,6 +12,7 @@ use super::body::LargeMembers;
 use super::caller::Caller;
 use super::described::{AdminErrorBody, PlaygroundChat};
 use super::error::AdminError;
+use crate::audit::Interruption;
 use crate::http::ApiState;
 use crate::http::client_address::ClientAddress;
 use crate::http::openai::{ConsoleAsk, console_chat};
@@ -42,6 +43,7 @@ pub(super) async fn chat(
     _: Caller,
     request_id: axum::Extension<RequestId>,
     address: Option<axum::Extension<ClientAddress>>,
+    interruption: Option<axum::Extension<Interruption>>,
     headers: HeaderMap,
     LargeMembers(mut body): LargeMembers,
 ) -> Result<Response, AdminError> {
@@ -55,7 +57,10 @@ pub(super) async fn chat(
     let body = Value::Object(body.rest()?).to_string().into_bytes();
     let client = address.map(|address| address.0.0.to_string());
     let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let record = state.recorder.open(&request_id.0.0, ROUTE, client, user_agent);
+    let mut record = state.recorder.open(&request_id.0.0, ROUTE, client, user_agent);
+    if let Some(interruption) = &interruption {
+        record.watch(interruption);
+    }
     let ask = ConsoleAsk { body, as_key, account };
     Ok(console_chat(api_state(&state), ask, &headers, record, request_id.0).await?)
 }

@@ -42,7 +42,7 @@ impl<'a> Names<'a> {
 fn outcome(ending: &str) -> &'static str {
     match ending {
         "done" => "succeeded",
-        "client_gone" => "cancelled",
+        "client_gone" | "shutdown" => "cancelled",
         _ => "failed",
     }
 }
@@ -201,6 +201,14 @@ fn cause(entry: &LogEntry) -> Value {
     let told = outcomes.iter().map(|(outcome, count)| format!("{count} × {outcome}")).collect::<Vec<_>>().join(", ");
     let (code, params, message) = match row.ending.as_str() {
         "done" => return Value::Null,
+        "client_gone" if row.error_code.as_deref() == Some("client_not_reading") => {
+            let params = json!({ "after_ms": row.duration_ms });
+            ("client_not_reading", params, "The client took nothing of its answer for too long.".to_owned())
+        }
+        "shutdown" => {
+            let params = json!({ "after_ms": row.duration_ms });
+            ("shutdown", params, "The service stopped before the answer was complete.".to_owned())
+        }
         "client_gone" => {
             let place =
                 if row.first_token_ms.is_some() { "in the middle of the answer" } else { "before an answer began" };

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::HeaderMap;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::AdminState;
 use super::caller::Caller;
@@ -117,6 +119,62 @@ pub(super) async fn show(
     let entry = state.records.entry(id.any()).await?;
     let entry = entry.ok_or_else(|| AdminError::not_found("there is no such request in the log"))?;
     Ok(Json(request_view::entry(&state, &entry)))
+}
+
+/// Requests without a valid key.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RejectedList {
+    /// Newest first: the newest 200, of one address the newest 50.
+    items: Vec<RejectedBody>,
+    /// How many there were since the start of the service.
+    total: u64,
+    /// How many there were in the last 15 minutes.
+    recent: u64,
+}
+
+/// One of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RejectedBody {
+    at: String,
+    /// What its answer said in `X-Request-ID`.
+    request_id: String,
+    route: &'static str,
+    status: u16,
+    /// `missing_api_key`, `invalid_api_key`, `api_key_disabled`, `api_key_expired`.
+    error_code: &'static str,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    /// Beginning and end of the key that was sent, as the list of keys shows them.
+    key_preview: Option<String>,
+}
+
+/// `GET /requests/rejected`: what anybody can send is not in the log.
+#[utoipa::path(
+    get,
+    path = "/requests/rejected",
+    operation_id = "requests_rejected",
+    tag = "requests",
+    responses((status = 200, description = "Requests to `/v1` that carried no valid key, newest first. They are in no list and no figure besides.", body = RejectedList)),
+)]
+pub(super) async fn rejected(
+    State(state): State<AdminState>,
+    _: Caller,
+    parameters: Parameters,
+) -> Result<Json<RejectedList>, AdminError> {
+    parameters.finish()?;
+    let rejected = state.recorder.rejected();
+    let (newest, total) = rejected.newest();
+    let items = newest.into_iter().map(|request| RejectedBody {
+        at: timestamp(request.at),
+        request_id: request.request_id.to_string(),
+        route: request.route,
+        status: request.status,
+        error_code: request.code,
+        ip: request.client_ip.map(|address| address.to_string()),
+        user_agent: request.user_agent,
+        key_preview: request.key_preview,
+    });
+    Ok(Json(RejectedList { items: items.collect(), total, recent: rejected.recent() }))
 }
 
 /// The whole filtered list, read while it is sent.

@@ -13,11 +13,11 @@ use protocol::openai::RequestError;
 use super::stream::{AnswerStream, StreamOptions};
 use super::turn::{Turn, TurnBody};
 use super::whole::whole_answer;
-use crate::audit::{RequestEnding, RequestRecord};
+use crate::audit::{Interruption, RequestEnding, RequestRecord};
 use crate::chat::{Answer, Receipt};
 use crate::http::ApiState;
 use crate::http::body;
-use crate::http::caller::authenticate;
+use crate::http::caller::{Asking, authenticate};
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::key_limits;
@@ -53,12 +53,25 @@ pub(in crate::http) async fn responses(State(state): State<ApiState>, request: R
 async fn serve(state: ApiState, request: Request<Body>, route: &'static str, read: Read) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = parts.extensions.get::<RequestId>().cloned().unwrap_or_else(|| RequestId::of(&parts.headers));
-    let client = parts.extensions.get::<ClientAddress>().map(|client| client.0.to_string());
+    let client = parts.extensions.get::<ClientAddress>().copied();
+    // Before the body: a stranger's hundred megabytes are not read. Before the record: what anybody can send is not in the log.
+    let asking = Asking { route, headers: &parts.headers, request_id: &request_id, client };
+    let key = match authenticate(&state, &asking) {
+        Ok(key) => key,
+        Err(error) => {
+            body::discard(body).await;
+            return error.into_response(&request_id.0);
+        }
+    };
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-    let mut record = state.recorder.open(&request_id.0, route, client, user_agent);
+    let address = client.map(|client| client.0.to_string());
+    let mut record = state.recorder.open(&request_id.0, route, address, user_agent);
+    record.row.key_id = Some(key.id.clone());
+    if let Some(interruption) = parts.extensions.get::<Interruption>() {
+        record.watch(interruption);
+    }
     let settings = state.settings.current();
-    // Before the body: a stranger's hundred megabytes are not read.
-    let admission = match admit(&state, &parts.headers, &mut record) {
+    let admission = match state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached)) {
         Ok(admission) => admission,
         Err(error) => {
             body::discard(body).await;
@@ -68,9 +81,8 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     let rate = admission.rate;
     let mut response = match read_turn(admission.key(), &settings, &parts.headers, body, read, &mut record).await {
         Ok(mut turn) => {
-            let way = parts.extensions.get::<ClientAddress>().map(|client| client.1);
-            turn.ask.public_url = public_url(&parts.headers, way, &settings);
-            let options = options(&state, &settings, &turn, admission, &request_id);
+            turn.ask.public_url = public_url(&parts.headers, client.map(|client| client.1), &settings);
+            let options = options(&state, &settings, &turn, admission, &request_id, &record);
             let answered = Box::pin(answer(state, turn, record, options)).await;
             answered.unwrap_or_else(|error| error.into_response(&request_id.0))
         }
@@ -82,13 +94,6 @@ async fn serve(state: ApiState, request: Request<Body>, route: &'static str, rea
     response
 }
 
-/// Lets a request in if its key is good and has something left.
-fn admit(state: &ApiState, headers: &HeaderMap, record: &mut RequestRecord) -> Result<Admission, ApiError> {
-    let key = authenticate(state, headers)?;
-    record.row.key_id = Some(key.id.clone());
-    state.keys.admit(&key).map_err(|reached| key_limits::refusal(&reached))
-}
-
 async fn read_turn(
     key: &ApiKey,
     settings: &Settings,
@@ -97,7 +102,9 @@ async fn read_turn(
     read: Read,
     record: &mut RequestRecord,
 ) -> Result<Turn, ApiError> {
-    let body = body::read(headers, body, settings.max_body_mb).await?;
+    let limit = usize::try_from(settings.max_body_mb.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX);
+    let body = body::read(headers, body, limit).await;
+    let body = body.map_err(|error| ApiError::of_body(error, settings.max_body_mb))?;
     record.read();
     let body = reading::read(body.len(), move || read(&body)).await?;
     let turn = Turn::new(body, key, settings, headers);
@@ -167,7 +174,7 @@ pub(in crate::http) async fn console_chat(
         Err(error) => return Err(refused(error, &mut record)),
     };
     let meta = Some(state.accounts.clone());
-    let options = StreamOptions { meta, ..options(&state, &settings, &turn, admission, &request_id) };
+    let options = StreamOptions { meta, ..options(&state, &settings, &turn, admission, &request_id, &record) };
     Box::pin(answer(state, turn, record, options)).await
 }
 
@@ -188,8 +195,11 @@ fn options(
     turn: &Turn,
     admission: Admission,
     request_id: &RequestId,
+    record: &RequestRecord,
 ) -> StreamOptions {
     StreamOptions {
+        at_most: Duration::from_secs(settings.stream_timeout.saturating_add(settings.client_timeout)),
+        interruption: record.interruption().clone(),
         model: turn.model.clone(),
         created: state.clock.now_ms() / 1_000,
         format: turn.format,
@@ -243,8 +253,9 @@ async fn answer(
 }
 
 fn event_stream(body: AnswerStream) -> Response {
+    let at_most = body.at_most();
     let mut response = Body::new(body).into_response();
-    response.extensions_mut().insert(LongAnswer);
+    response.extensions_mut().insert(LongAnswer { at_most });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::http::ApiState;
-use crate::http::caller::authenticate;
+use crate::http::caller::{Asking, authenticate};
+use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiError;
 use crate::http::request_id::RequestId;
 use crate::keys::ApiKey;
@@ -21,8 +22,11 @@ pub(in crate::http) async fn list_models(
     State(state): State<ApiState>,
     headers: HeaderMap,
     request_id: axum::Extension<RequestId>,
+    client: Option<axum::Extension<ClientAddress>>,
 ) -> Response {
-    let key = match authenticate(&state, &headers) {
+    let client = client.map(|client| client.0);
+    let asking = Asking { route: "/v1/models", headers: &headers, request_id: &request_id.0, client };
+    let key = match authenticate(&state, &asking) {
         Ok(key) => key,
         Err(error) => return error.into_response(&request_id.0.0),
     };
@@ -35,8 +39,11 @@ pub(in crate::http) async fn get_model(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     request_id: axum::Extension<RequestId>,
+    client: Option<axum::Extension<ClientAddress>>,
 ) -> Response {
-    let key = match authenticate(&state, &headers) {
+    let client = client.map(|client| client.0);
+    let asking = Asking { route: "/v1/models", headers: &headers, request_id: &request_id.0, client };
+    let key = match authenticate(&state, &asking) {
         Ok(key) => key,
         Err(error) => return error.into_response(&request_id.0.0),
     };

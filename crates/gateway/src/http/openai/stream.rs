@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::meta::{meta, write_frame};
 use crate::accounts::AccountPool;
-use crate::audit::{RequestEnding, RequestRecord};
+use crate::audit::{Interrupted, Interruption, RequestEnding, RequestRecord};
 use crate::chat::{Answer, ChatError, Step};
 use crate::clock::Clock;
 use crate::http::error::ApiError;
@@ -39,6 +39,10 @@ pub(super) struct StreamOptions {
     pub(super) admission: Option<Admission>,
     /// Whether the answer also tells how it came about; with the accounts, whose names it tells.
     pub(super) meta: Option<AccountPool>,
+    /// How long its client may take for all of it.
+    pub(super) at_most: Duration,
+    /// Where the connection says that it has to come to an end.
+    pub(super) interruption: Interruption,
 }
 
 /// Estimated tokens of an answer.
@@ -73,6 +77,8 @@ pub(super) struct AnswerStream {
     tokens: AnswerTokens,
     options: StreamOptions,
     last_piece: Instant,
+    /// The last piece was handed over and nothing was asked for since.
+    is_with_client: bool,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -107,8 +113,14 @@ impl AnswerStream {
             tokens: AnswerTokens::default(),
             options,
             last_piece: Instant::now(),
+            is_with_client: false,
             silence,
         }
+    }
+
+    /// How long the client may take for all of it.
+    pub(super) fn at_most(&self) -> Duration {
+        self.options.at_most
     }
 
     fn begin(&mut self, mut answer: Answer) {
@@ -218,6 +230,7 @@ impl AnswerStream {
 
     fn take_piece(&mut self) -> Bytes {
         self.last_piece = Instant::now();
+        self.is_with_client = true;
         // With the end the bytes before it have been counted, too.
         if let State::Streaming(streaming) = &mut self.state
             && self.end.is_empty()
@@ -236,6 +249,16 @@ impl Body for AnswerStream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if std::mem::take(&mut self.is_with_client) {
+            let took = self.last_piece.elapsed();
+            if let State::Streaming(streaming) = &mut self.state {
+                streaming.0.client_took(took);
+            }
+        }
+        // Asked at every piece: it costs less than to be woken for it, and whoever says it polls.
+        if self.options.interruption.get() == Some(Interrupted::Shutdown) && !matches!(self.state, State::Ended) {
+            self.fail(&ApiError::shutting_down());
+        }
         let polled = self.poll_out(context);
         if self.out.is_empty() {
             if polled.is_ready() {

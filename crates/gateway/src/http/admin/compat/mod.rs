@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::body::Members;
+use super::body::StrangersMembers;
 use super::caller::{actor, bearer, open_session};
 use super::error::{self, AdminError};
 use super::{AdminState, Caller};
@@ -78,7 +78,7 @@ async fn login(
     State(state): State<AdminState>,
     browser: Browser,
     Extension(request_id): Extension<RequestId>,
-    mut body: Members,
+    StrangersMembers(mut body): StrangersMembers,
 ) -> Result<Response, AdminError> {
     let (username, password) = (body.required_text("username"), body.required_text("password"));
     body.finish()?;

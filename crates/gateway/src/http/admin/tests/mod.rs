@@ -133,7 +133,9 @@ impl Fixture {
             images,
             started_at: clock.now_ms(),
             keys: ApiKeys::load(store.clone(), writer.clone(), clock.clone()).await.unwrap(),
-            admins: Admins::load(store.clone(), settings.clone(), clock.clone(), claim_file).await.unwrap(),
+            admins: Admins::load(store.clone(), settings.clone(), cipher.clone(), clock.clone(), claim_file)
+                .await
+                .unwrap(),
             accounts,
             jobs: Jobs::load(rooms, TaskTracker::new(), CancellationToken::new()).await.unwrap(),
             records: Records::new(store, clock.clone()),
