@@ -405,13 +405,15 @@ fn presentable(message: &str) -> String {
         end -= 1;
     }
     let mut bounded = String::with_capacity(end);
-    for word in message[..end]
-        .split_inclusive(|character: char| character.is_whitespace() || matches!(character, ',' | ';' | '"' | '\''))
-    {
+    for word in message[..end].split_inclusive(ends_word) {
         bounded.push_str(&without_credential(word));
     }
     bounded.retain(|character| character == '\n' || !character.is_control());
     bounded
+}
+
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || matches!(character, ',' | ';' | '"' | '\'')
 }
 
 /// Replaces the value of a cookie of ours, or a JSON Web Token, inside one word.
@@ -423,9 +425,7 @@ fn without_credential(word: &str) -> Cow<'_, str> {
         .chain(scan::find(word, "eyJ"))
         .min();
     let Some(start) = secret_start else { return Cow::Borrowed(word) };
-    let tail_start = word
-        .trim_end_matches(|character: char| character.is_whitespace() || matches!(character, ',' | ';' | '"' | '\''))
-        .len();
+    let tail_start = word.trim_end_matches(ends_word).len();
     Cow::Owned(format!("{}{HIDDEN}{}", &word[..start], &word[tail_start.max(start)..]))
 }
 

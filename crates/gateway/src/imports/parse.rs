@@ -91,7 +91,8 @@ fn tier(text: &str) -> Option<String> {
 pub(crate) fn fuzz(text: &str) {
     let listed = parse(text);
     for found in &listed.found {
-        assert_eq!(token(&found.token).as_deref(), Ok(found.token.as_str()), "{found:?}");
+        // By its name: a value with `=` in its middle would be taken for another cookie without it.
+        assert_eq!(token(&format!("sso={}", found.token)).as_deref(), Ok(found.token.as_str()), "{found:?}");
         assert!(found.place >= 1 && found.place <= text.lines().count().max(listed.entries), "{found:?}");
         assert!(found.label.as_ref().is_none_or(|label| label.chars().count() <= LABEL), "{found:?}");
     }

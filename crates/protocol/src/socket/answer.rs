@@ -1,7 +1,7 @@
 //! The events of one answer, in the chunk form and in the delta form (UPSTREAM.md 16.5 to 16.7).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -40,7 +40,7 @@ enum Agents {
     /// The first that answered.
     Leader(Box<str>),
     /// The listed ones without their leader.
-    Helpers(HashSet<Box<str>>),
+    Helpers(BTreeSet<Box<str>>),
 }
 
 /// Whether the answer has ended.
@@ -187,8 +187,7 @@ impl Answer {
                 if rollouts.len() > 1 {
                     let leader = rollouts.iter().position(|name| name == LEADER).unwrap_or_default();
                     let helpers = rollouts.iter().enumerate().filter(|(index, _)| *index != leader);
-                    let helpers: HashSet<Box<str>> = helpers.map(|(_, name)| name.as_str().into()).collect();
-                    self.agents = Agents::Helpers(helpers);
+                    self.agents = Agents::Helpers(helpers.map(|(_, name)| name.as_str().into()).collect());
                 }
                 event(GrokEvent::Layout { name, rollouts });
             }),

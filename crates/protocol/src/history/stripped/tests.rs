@@ -166,12 +166,13 @@ fn one_pass_costs_one_pass_and_the_plain_rules_do_not() {
     let (mut broken, mut kept) = (0, 0);
     for short in texts {
         let text = short.repeat(16 * 1024 / short.len()) + &made;
-        let links: [(fn(&str) -> usize, fn(&str) -> usize); 3] = [
+        type Pass = fn(&str) -> usize;
+        let passes: [(Pass, Pass); 3] = [
             (|text| without_links(text).len(), |text| plain::without_links(text).len()),
             (|text| without_made_images(text).len(), |text| plain::without_made_images(text).len()),
             (|text| without_reasoning(text).len(), |text| plain::without_reasoning(text).len()),
         ];
-        for (one_pass, plainly) in links {
+        for (one_pass, plainly) in passes {
             let steps = steps::counted(|| one_pass(&text)).1;
             assert!(steps <= 16 * text.len() as u64, "{short}: {steps}");
             kept += 1;
