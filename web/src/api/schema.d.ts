@@ -2371,6 +2371,10 @@ export interface components {
             log_level?: "error" | "warn" | "info" | "debug" | "trace" | null;
             /** @description Time an entry of the request log is kept */
             log_retention_days?: number | null;
+            /** @description Largest answer, text and reasoning together; a larger one ends with an error */
+            max_answer_mb?: number | null;
+            /** @description Memory that all open answers may hold together; small answers do not count */
+            max_answers_mb?: number | null;
             /** @description Accounts tried for one request */
             max_attempts?: number | null;
             /** @description Largest request body */
@@ -2472,6 +2476,10 @@ export interface components {
             log_level: "error" | "warn" | "info" | "debug" | "trace";
             /** @description Time an entry of the request log is kept */
             log_retention_days: number;
+            /** @description Largest answer, text and reasoning together; a larger one ends with an error */
+            max_answer_mb: number;
+            /** @description Memory that all open answers may hold together; small answers do not count */
+            max_answers_mb: number;
             /** @description Accounts tried for one request */
             max_attempts: number;
             /** @description Largest request body */

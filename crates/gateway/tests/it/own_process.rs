@@ -1,7 +1,5 @@
 //! What only a process of its own can show: how much memory it took at most, and what it does without file descriptors.
 
-#![expect(clippy::print_stdout, reason = "the figures are for whoever compares them")]
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
