@@ -695,6 +695,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/v1/requests/rejected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What anybody can send is not in the log. */
+        get: operations["requests_rejected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/v1/requests/{id}": {
         parameters: {
             query?: never;
@@ -1265,7 +1282,8 @@ export interface components {
         /** @description One thing that does. */
         AttentionItem: {
             /**
-             * @description `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
+             * @description `database_failing`, `database_damaged`, `no_account`, `no_account_available`, `exit_refused`, `requests_failing`, `requests_rejected`,
+             *     `settings_file_refused`, `accounts_invalid`, `accounts_unreadable`,
              *     `accounts_duplicate`, `records_dropped`, `upstream_drift`, `keys_expiring`.
              */
             code: string;
@@ -2192,6 +2210,36 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description One of them. */
+        RejectedBody: {
+            at: string;
+            /** @description `missing_api_key`, `invalid_api_key`, `api_key_disabled`, `api_key_expired`. */
+            error_code: string;
+            ip?: string | null;
+            /** @description Beginning and end of the key that was sent, as the list of keys shows them. */
+            key_preview?: string | null;
+            /** @description What its answer said in `X-Request-ID`. */
+            request_id: string;
+            route: string;
+            /** Format: int32 */
+            status: number;
+            user_agent?: string | null;
+        };
+        /** @description Requests without a valid key. */
+        RejectedList: {
+            /** @description Newest first: the newest 200, of one address the newest 50. */
+            items: components["schemas"]["RejectedBody"][];
+            /**
+             * Format: int64
+             * @description How many there were in the last 15 minutes.
+             */
+            recent: number;
+            /**
+             * Format: int64
+             * @description How many there were since the start of the service.
+             */
+            total: number;
+        };
         /** @description A page of the request log. */
         RequestPage: {
             /**
@@ -2338,6 +2386,8 @@ export interface components {
             base_url?: string | null;
             /** @description Cookies of a passed challenge, such as cf_clearance=… */
             clearance_cookies?: string | null;
+            /** @description Time after which a client that neither sends its request nor reads its answer is cut */
+            client_timeout?: number | null;
             /** @description Time to connect upstream */
             connect_timeout?: number | null;
             /** @description Time an unused conversation is kept */
@@ -2443,6 +2493,8 @@ export interface components {
             base_url: string;
             /** @description Cookies of a passed challenge, such as cf_clearance=… */
             clearance_cookies: string;
+            /** @description Time after which a client that neither sends its request nor reads its answer is cut */
+            client_timeout: number;
             /** @description Time to connect upstream */
             connect_timeout: number;
             /** @description Time an unused conversation is kept */
@@ -3786,8 +3838,16 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             422: components["responses"]["ValidationFailed"];
-            429: components["responses"]["RateLimited"];
-            /** @description There are as many streams as there may be. */
+            /** @description The caller has as many streams as one session or token may have. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminErrorBody"];
+                };
+            };
+            /** @description There are as many streams as there may be; some are kept for people. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4850,6 +4910,29 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             422: components["responses"]["ValidationFailed"];
+            429: components["responses"]["RateLimited"];
+        };
+    };
+    requests_rejected: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Requests to `/v1` that carried no valid key, newest first. They are in no list and no figure besides. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectedList"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["RateLimited"];
         };
     };
