@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
 
 use super::pace::Late;
 
@@ -15,6 +16,10 @@ use super::pace::Late;
 /// by its system and often never reads why it was refused.
 const DISCARDED: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// Bodies that are taken in for nothing at the same time: while one is, its connection's buffer grows. Beyond that, a client that goes on
+/// sending may be reset before it has read why; in a flood of refused bodies nobody is owed more.
+static DISCARDING: Semaphore = Semaphore::const_new(64);
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,7 @@ pub(super) enum BodyError {
 
 /// Takes in and forgets the rest of a body that will not be used, within bounds.
 pub(super) async fn discard(mut body: Body) {
+    let Ok(_place) = DISCARDING.try_acquire() else { return };
     let discarding = async {
         let mut discarded = 0;
         while discarded <= DISCARDED
