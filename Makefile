@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGS ?=
 MUSL = $(shell uname -m)-unknown-linux-musl
 
-.PHONY: help run demo test check fmt generate console e2e pictures clients contract static bench bench-admin size
+.PHONY: help run demo test faults check fmt generate console e2e pictures clients contract static bench bench-admin size
 
 help: ## Lists the commands.
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ demo: console ## The same with a simulated upstream: no account, no network, not
 
 test: console ## All Rust tests, through the front door and inside the rooms.
 	$(CARGO) test --workspace --locked
+
+faults: console ## Every kind of failing write, under load, and what of the acknowledged is lost; needs root and strace.
+	GROK2API_FAULTS=all $(CARGO) test -p grok2api --locked --test it -- disk_faults --nocapture
 
 clients: ## The README's examples through the official OpenAI SDKs for Python and Node.
 	tests/clients/run
