@@ -3,7 +3,9 @@
 //! A connection that met an error is closed, and the next transaction opens a new one. SQLite ends a transaction by itself after
 //! some errors (a full disk, a failed write) and leaves it open after others; a driver that counts transactions can then believe
 //! itself inside one that is long over, and turn every later COMMIT into the release of a savepoint that nothing ever commits.
-//! Closing is the one act that is right in every case: what was committed stays, the rest is rolled back.
+//! Closing is the one act that is right in every case: what was committed stays, the rest is rolled back. (The driver, sqlx-sqlite 0.9.0,
+//! counts like that: its worker lowers its depth only when its `ROLLBACK` succeeds, and after an error by which SQLite has rolled back
+//! already it never does.)
 //!
 //! So transactions are begun and committed here by plain statements. `BEGIN` fails inside a transaction, which makes each of
 //! them a check that the one before has ended.
