@@ -49,17 +49,18 @@ impl<'a> Frame<'a> {
     /// Reads an event that was refused for halves of characters in it.
     pub(super) fn of_mended(mending: Mending<'a>) -> Result<Self, serde_json::Error> {
         let mut reader = serde_json::Deserializer::from_str(mending.mended);
-        let frame = Frame { mending: Some(mending), ..Frame::default() }.read(&mut reader)?;
+        let mut frame = Frame { mending: Some(mending), ..Frame::default() };
+        frame.read(&mut reader)?;
         reader.end()?;
         Ok(frame)
     }
 
-    fn read<D: Deserializer<'a>>(mut self, deserializer: D) -> Result<Self, D::Error> {
-        Members { frame: &mut self, level: Level::Top }.deserialize(deserializer)?;
+    fn read<D: Deserializer<'a>>(&mut self, deserializer: D) -> Result<(), D::Error> {
+        Members { frame: self, level: Level::Top }.deserialize(deserializer)?;
         if self.kind == Kind::Missing && self.payload(Payload::Error).is_some() {
             self.kind = Kind::Error;
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Reads a piece of text.
@@ -78,7 +79,10 @@ impl<'a> Frame<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Frame<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Frame::default().read(deserializer)
+        // Filled in where it is: a frame is large, and one comes with every token.
+        let mut frame = Frame::default();
+        frame.read(deserializer)?;
+        Ok(frame)
     }
 }
 
