@@ -198,7 +198,8 @@ impl Worker {
             }
             self.flush().await;
             if let Some(pause) = self.pause {
-                if Instant::now() + pause > until {
+                // Deleted files take nothing any more, however often they are asked.
+                if Instant::now() + pause > until || self.store.is_replaced() {
                     return self.give_up();
                 }
                 tokio::time::sleep(pause).await;
