@@ -125,8 +125,11 @@ fn binary() -> std::ffi::OsString {
 pub(crate) fn command(directory: &Path, simulator: &Simulator) -> Command {
     let settings = json!({ "upstream_transport": transports::over().unwrap_or("auto") });
     std::fs::write(directory.join("config.json"), settings.to_string()).unwrap();
-    let mut command = Command::new(binary());
+    // Whoever runs the tests may ignore hang-ups (nohup), which is inherited and which the gateway respects.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=HUP")
+        .arg(binary())
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(directory)
         .args(["--upstream-url", &simulator.url(), "--assets-url", &simulator.url()])
@@ -395,7 +398,8 @@ async fn whoever_starts_it_with_hang_ups_ignored_is_obeyed() {
     let directory = tempfile::tempdir().unwrap();
     let plain = command(directory.path(), &simulator);
     let mut ignoring = Command::new("sh");
-    ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(plain.get_program()).args(plain.get_args());
+    // Without the program in front that undoes it.
+    ignoring.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).args(plain.get_args().skip(1));
     ignoring.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut process = Process::start_with(ignoring).await;
     process.signal("HUP");
