@@ -21,6 +21,9 @@ const LOCKED_BYTE: libc::off_t = 1 << 62;
 /// Device and inode: what stays the same while a file only changes its content.
 pub(super) type FileId = (u64, u64);
 
+/// The files that SQLite keeps beside a database while it is open.
+pub(super) type SideFiles = [Option<FileId>; 2];
+
 /// The database file, held by this process until the last copy of this value is dropped.
 ///
 /// The file stays open as long as that. POSIX drops all of a process's locks on a file when the process closes any descriptor of it,
@@ -70,11 +73,14 @@ impl DatabaseFile {
         identity(&self.path) == Some(self.id)
     }
 
-    /// The write-ahead log beside it, as it is now.
-    pub(super) fn log_identity(&self) -> Option<FileId> {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-wal");
-        identity(Path::new(&path))
+    /// The write-ahead log beside it and the log's index, as they are now. Without the index, another program that opens the database
+    /// makes a new one, and the two write over each other.
+    pub(super) fn side_files(&self) -> SideFiles {
+        ["-wal", "-shm"].map(|suffix| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            identity(Path::new(&path))
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::file::{DatabaseFile, FileId};
+use super::file::{DatabaseFile, SideFiles};
 use super::health::Health;
 use super::{Store, StoreError, TroubleKind};
 
@@ -59,8 +59,8 @@ impl Slot {
 #[derive(Debug)]
 struct Opened {
     connection: SqliteConnection,
-    /// The write-ahead log that this connection writes to, once it has written.
-    log: Option<FileId>,
+    /// The side files that this connection writes to, once it has written.
+    side_files: Option<SideFiles>,
 }
 
 impl WriteConnection {
@@ -71,7 +71,7 @@ impl WriteConnection {
         file: Option<DatabaseFile>,
         health: Health,
     ) -> Self {
-        let opened = Opened { connection, log: None };
+        let opened = Opened { connection, side_files: None };
         Self { options, file, slot: Arc::new(Mutex::new(Slot::Open(opened))), health }
     }
 
@@ -103,7 +103,7 @@ impl WriteConnection {
         }
         if matches!(*transaction.slot, Slot::Discarded) {
             let connection = self.options.connect().await?;
-            *transaction.slot = Slot::Open(Opened { connection, log: None });
+            *transaction.slot = Slot::Open(Opened { connection, side_files: None });
         }
         let Some(opened) = transaction.slot.opened() else {
             transaction.is_over = true;
@@ -112,14 +112,14 @@ impl WriteConnection {
         // Without waiting for the first write: with it a lock is met here, where nothing is lost, and nowhere else.
         sqlx::query("BEGIN IMMEDIATE").execute(&mut opened.connection).await?;
         let Some(file) = &self.file else { return Ok(()) };
-        match (opened.log, file.log_identity()) {
-            (Some(known), now) if now != Some(known) => {
+        match (opened.side_files, file.side_files()) {
+            (Some(known), now) if now != known => {
                 sqlx::query("ROLLBACK").execute(&mut opened.connection).await?;
                 transaction.is_over = true;
                 Err(StoreError::Replaced)
             }
             (None, now) => {
-                opened.log = now;
+                opened.side_files = Some(now);
                 Ok(())
             }
             _ => Ok(()),

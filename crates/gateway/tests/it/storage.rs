@@ -169,6 +169,21 @@ async fn a_deleted_write_ahead_log_is_noticed_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_deleted_index_of_the_log_is_noticed_before_another_program_does_harm() {
+    let mut rig = Rig::new(&["anna"]).await;
+    for _ in 0..5 {
+        rig.talk(false).ask("a question").await.ok();
+    }
+    std::fs::remove_file(rig.directory.path().join("grok2api.db-shm")).unwrap();
+    let reply = rig.talk(true).ask("is this kept?").await;
+    assert!(!reply.done && reply.error()["code"].is_string());
+    assert_eq!(ready(&rig).await.1["code"], "replaced");
+    rig.restart().await;
+    assert_eq!(rig.count("SELECT COUNT(*) FROM turns").await, 5);
+    rig.talk(false).ask("again").await.ok();
+}
+
+#[tokio::test]
 async fn an_empty_database_beside_sealed_tokens_is_refused() {
     let simulator = simulator().await;
     for make in ["truncate", "write-ahead log lost"] {
