@@ -61,7 +61,7 @@ pub(crate) fn prepare_data_dir(path: &Path) -> Result<DataDirectory, BootstrapEr
     check_writable(path).map_err(|error| problem("the data directory cannot be written to", error))?;
     let lock =
         create_lock(&path.join(LOCK_FILE)).map_err(|error| problem("the data directory cannot be locked", error))?;
-    match lock.try_lock() {
+    match patiently(|| lock.try_lock()) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(BootstrapError::DataDirectoryInUse { path: path.to_owned() }),
         // Some network file systems have no locks; then nothing stands between two gateways but their operator.
@@ -120,6 +120,17 @@ fn tighten(path: &Path) {
             tracing::warn!(path = %entry.path().display(), %error, "other users can read a file of the data directory");
         }
     }
+}
+
+/// A gateway that was just killed takes a moment to let go.
+fn patiently(mut attempt: impl FnMut() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    for _ in 0..20 {
+        match attempt() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(50)),
+            answered => return answered,
+        }
+    }
+    attempt()
 }
 
 fn create_lock(path: &Path) -> io::Result<File> {
