@@ -321,7 +321,8 @@ fn of_plan(error: &PlanError) -> ApiError {
 }
 
 fn storage_unavailable() -> ApiError {
-    let message = "The database does not answer; the log has the reason.";
+    let message = "The gateway cannot store anything at the moment, so nothing was sent upstream. Try again in a few seconds; the \
+                   console and /readyz say why.";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, API, "storage_unavailable", message).try_again(5)
 }
 
