@@ -69,7 +69,10 @@ pub async fn run_check(check: &Check) -> Result<CheckReport, StartError> {
             "Database",
             format!("{path} has no tables, and there was data here. Its -wal file is missing; put it back, or restore a backup"),
         ),
-        DatabaseState::Unreadable(error) => report.problem("Database", format!("{path} cannot be read: {error}")),
+        DatabaseState::Unreadable(error) => report.problem("Database", format!(
+                "{path} cannot be read: {error}. Make a copy of the data directory first; then restore a backup, or save what can be \
+                 read with `sqlite3 grok2api.db .recover`"
+            )),
         DatabaseState::Readable(contents) => {
             report.line("Database", path);
             schema(&mut report, &contents);

@@ -94,6 +94,12 @@ pub(crate) enum StoreError {
         data_dir.display()
     )]
     DataMissing { database: PathBuf, data_dir: PathBuf },
+    #[error(
+        "{} is damaged ({error}). Make a copy of the data directory first; then restore a backup, or save what can be read with \
+         `sqlite3 grok2api.db .recover`. `grok2api check` tells more",
+        path.display()
+    )]
+    Damaged { path: PathBuf, error: Box<StoreError> },
     #[error("{0}")]
     Unsupported(String),
 }
@@ -142,12 +148,16 @@ impl StoreError {
                 | sqlx::Error::WorkerCrashed
                 | sqlx::Error::Protocol(_),
             ) => Some(TroubleKind::DiskError),
+            Self::Migrate(error) if error.to_string().contains("malformed") => Some(TroubleKind::Damaged),
             Self::Replaced => Some(TroubleKind::Replaced),
             Self::Busy => Some(TroubleKind::Locked),
             Self::WriterGone => Some(TroubleKind::Stuck),
-            Self::Sql(_) | Self::Migrate(_) | Self::InUse { .. } | Self::DataMissing { .. } | Self::Unsupported(_) => {
-                None
-            }
+            Self::Sql(_)
+            | Self::Migrate(_)
+            | Self::InUse { .. }
+            | Self::DataMissing { .. }
+            | Self::Damaged { .. }
+            | Self::Unsupported(_) => None,
         }
     }
 
@@ -227,7 +237,13 @@ impl Store {
             missing => missing,
         };
         let file = location.path().map(DatabaseFile::hold).transpose()?;
-        Self::connect(location, file, missing).await
+        let path = location.path().map(Path::to_owned);
+        Self::connect(location, file, missing).await.map_err(|error| match path {
+            Some(path) if error.trouble_kind() == Some(TroubleKind::Damaged) => {
+                StoreError::Damaged { path, error: Box::new(error) }
+            }
+            _ => error,
+        })
     }
 
     /// A database that another store of this process has open as well, for tests of what a restart finds.
@@ -248,7 +264,9 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
-            .statement_cache_capacity(256);
+            .statement_cache_capacity(256)
+            // What is slow or refused is told here, in our words.
+            .disable_statement_logging();
         // The file is there. Where it vanishes later, an empty one in its place would hide that.
         let later = options.clone().create_if_missing(false);
         let mut connection = options.create_if_missing(file.is_none()).connect().await?;

@@ -184,6 +184,24 @@ async fn a_deleted_index_of_the_log_is_noticed_before_another_program_does_harm(
 }
 
 #[tokio::test]
+async fn a_truncated_database_is_called_so_at_the_start() {
+    let mut rig = Rig::new(&["anna"]).await;
+    for _ in 0..20 {
+        rig.talk(false).ask("a question").await.ok();
+    }
+    rig.take_gateway().stop().await;
+    let path = rig.directory.path().join("grok2api.db");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(60_000).unwrap();
+    let simulator = simulator().await;
+    let mut command = command(rig.directory.path(), &simulator);
+    let refused = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{words}");
+    assert!(words.contains("grok2api.db is damaged") && words.contains("backup"), "{words}");
+}
+
+#[tokio::test]
 async fn an_empty_database_beside_sealed_tokens_is_refused() {
     let simulator = simulator().await;
     for make in ["truncate", "write-ahead log lost"] {
