@@ -265,7 +265,7 @@ class UpstreamErrors(unittest.TestCase):
             with self.assertRaises(openai.RateLimitError) as caught:
                 self.ask()
         self.assertEqual(caught.exception.code, "no_account_available")
-        self.assertIn("rate_limited", caught.exception.message)
+        self.assertIn("rate limit", caught.exception.message)
         self.assertGreater(int(caught.exception.response.headers["retry-after"]), 120)
 
 
