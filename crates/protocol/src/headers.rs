@@ -152,7 +152,8 @@ pub fn parse_credential(text: &str) -> Result<String, CredentialError> {
     let is_cookie_line = scan::contains(text, ";") || scan::contains(text.trim_end_matches('='), "=") || text == "sso=";
     let value = if is_cookie_line { sso_value(text).ok_or(CredentialError::NoSsoCookie)? } else { text };
     let value = value.trim().trim_matches('"').trim();
-    if value.is_empty() {
+    // Padding alone pads nothing.
+    if value.trim_matches('=').is_empty() {
         return Err(CredentialError::Empty);
     }
     if value.len() > CREDENTIAL_LIMIT_BYTES {
@@ -215,6 +216,7 @@ mod tests {
             (" \n", CredentialError::Empty),
             ("sso=", CredentialError::Empty),
             ("sso=;", CredentialError::Empty),
+            ("===", CredentialError::Empty),
             ("SSO=token", CredentialError::NoSsoCookie),
             ("xsso=token", CredentialError::NoSsoCookie),
             ("cf_clearance=1; i18n=en", CredentialError::NoSsoCookie),
