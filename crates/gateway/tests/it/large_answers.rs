@@ -68,7 +68,7 @@ async fn an_answer_that_is_too_large_ends_with_what_came_and_an_error() {
         ("reasoning", true, Upstream::answer([thoughts(2 * MEGABYTE), text(10)].concat())),
         ("both together", true, Upstream::answer([thoughts(half), text(half)].concat())),
         ("one piece", true, whole(vec![Step::Text("x".repeat(2 * MEGABYTE))])),
-        ("words", true, whole(vec![Step::Text("word ".to_owned()); MEGABYTE / 4])),
+        ("words", true, whole(vec![Step::Text("some words ".repeat(12)); MEGABYTE / 100])),
         ("citations", true, whole((0..1_500).map(citation).collect())),
         ("searches", false, Upstream::answer([(0..60).map(search).collect(), text(10)].concat())),
         (
