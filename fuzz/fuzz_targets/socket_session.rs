@@ -46,15 +46,7 @@ struct Answer {
 
 fn answer<'m>(messages: impl IntoIterator<Item = &'m str>, parent: Option<Parent<'_>>) -> Answer {
     let mode = Mode::Id("auto".into());
-    let turn = TurnRequest {
-        message: "a question",
-        mode: &mode,
-        parent,
-        attachments: &[],
-        search: true,
-        temporary: true,
-        instructions: None,
-    };
+    let turn = TurnRequest { parent, ..TurnRequest::new("a question", &mode) };
     let id = || "id".to_owned();
     let ids = SessionIds { init_event: id(), message_event: id(), response_event: id(), client_message: id() };
     let mut session = Session::new(&turn, ids);

@@ -119,15 +119,7 @@ fn messages() -> Vec<String> {
 
 fn session() -> Session {
     let mode = Mode::Id("auto".into());
-    let turn = TurnRequest {
-        message: "a question",
-        mode: &mode,
-        parent: None,
-        attachments: &[],
-        search: true,
-        temporary: true,
-        instructions: None,
-    };
+    let turn = TurnRequest::new("a question", &mode);
     let id = || "evt_0".to_owned();
     let ids = SessionIds { init_event: id(), message_event: id(), response_event: id(), client_message: id() };
     Session::new(&turn, ids)

@@ -21,6 +21,14 @@ pub struct TurnRequest<'a> {
     pub instructions: Option<&'a str>,
 }
 
+impl<'a> TurnRequest<'a> {
+    /// A plain question that begins a conversation: the model may search, and the conversation stays out of the account's list.
+    #[must_use]
+    pub fn new(message: &'a str, mode: &'a Mode) -> Self {
+        Self { message, mode, parent: None, attachments: &[], search: true, temporary: true, instructions: None }
+    }
+}
+
 /// The answer that a turn continues.
 #[derive(Debug, Clone, Copy)]
 pub struct Parent<'a> {

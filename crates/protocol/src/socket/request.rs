@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn turn<'a>(mode: &'a crate::model::Mode, message: &'a str) -> TurnRequest<'a> {
-        TurnRequest { message, mode, parent: None, attachments: &[], search: true, temporary: true, instructions: None }
+        TurnRequest::new(message, mode)
     }
 
     fn parse(text: &str) -> Value {

@@ -210,15 +210,7 @@ pub(crate) fn answer_of_messages<'a>(messages: impl IntoIterator<Item = &'a [u8]
 /// A session that begins a conversation, with the ids that the fixtures know.
 pub(crate) fn new_session() -> Session {
     let mode = Mode::Id("auto".into());
-    let turn = TurnRequest {
-        message: "a question",
-        mode: &mode,
-        parent: None,
-        attachments: &[],
-        search: true,
-        temporary: true,
-        instructions: None,
-    };
+    let turn = TurnRequest::new("a question", &mode);
     let ids = SessionIds {
         init_event: "evt_init_6b1f".to_owned(),
         message_event: "evt_msg_1".to_owned(),

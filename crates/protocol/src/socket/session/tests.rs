@@ -18,15 +18,7 @@ fn ids() -> SessionIds {
 
 fn session(parent: Option<Parent<'_>>) -> Session {
     let mode = Mode::Id("fast".into());
-    let turn = TurnRequest {
-        message: "What is 2+2?",
-        mode: &mode,
-        parent,
-        attachments: &[],
-        search: true,
-        temporary: true,
-        instructions: None,
-    };
+    let turn = TurnRequest { parent, ..TurnRequest::new("What is 2+2?", &mode) };
     Session::new(&turn, ids())
 }
 
