@@ -169,6 +169,7 @@ async fn a_browser_that_signed_in_before_is_not_locked_with_its_address() {
     assert!(throttled(&fixture.sign_in("admin", PASSWORD).await));
     let again = fixture.sign_in_with(&device, "192.0.2.1", "admin", PASSWORD).await.unwrap();
     assert_eq!(again.device, device, "it keeps its name");
+    assert!(throttled(&fixture.sign_in("admin", PASSWORD).await), "who guesses at its address gains nothing by it");
     for _ in 0..50 {
         assert!(fixture.sign_in("admin", "wrong").await.is_err());
     }

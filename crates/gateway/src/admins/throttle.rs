@@ -99,12 +99,12 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// It was right: what was held against it is forgotten, and its address is known from now.
+    /// It was right: what was held against it is forgotten, and its address is known from now. A device answers for itself alone, also
+    /// in this: what others at its address tried stays held against them.
     pub(super) fn was_right(&self, address: IpAddr) {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         throttle.tries.remove(&self.subject);
-        throttle.tries.remove(&Subject::address(address));
-        if let Some(name) = &self.name {
+        if let (Subject::Address(_), Some(name)) = (&self.subject, &self.name) {
             throttle.names.remove(name);
         }
         throttle.remember(address);
