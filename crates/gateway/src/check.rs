@@ -7,6 +7,7 @@ use crate::accounts::TOKEN_CONTEXT;
 use crate::app::StartError;
 use crate::bootstrap::Check;
 use crate::secrets::{Cipher, has_sealed_data};
+use crate::store::RECOVERY;
 use crate::store::inspect::{Contents, DatabaseState, inspect};
 
 /// What was found, line by line.
@@ -69,10 +70,7 @@ pub async fn run_check(check: &Check) -> Result<CheckReport, StartError> {
             "Database",
             format!("{path} has no tables, and there was data here. Its -wal file is missing; put it back, or restore a backup"),
         ),
-        DatabaseState::Unreadable(error) => report.problem("Database", format!(
-                "{path} cannot be read: {error}. Make a copy of the data directory first; then restore a backup, or save what can be \
-                 read with `sqlite3 grok2api.db .recover`"
-            )),
+        DatabaseState::Unreadable(error) => report.problem("Database", format!("{path} cannot be read: {error}. {RECOVERY}")),
         DatabaseState::Readable(contents) => {
             report.line("Database", path);
             schema(&mut report, &contents);
@@ -113,10 +111,7 @@ fn schema(report: &mut CheckReport, contents: &Contents) {
     }
     match &contents.damage {
         None => report.line("Pages", "sound"),
-        Some(damage) => report.problem(
-            "Pages",
-            format!("damaged: {damage}. Make a copy of the directory first; `sqlite3 grok2api.db .recover` saves what can be read"),
-        ),
+        Some(damage) => report.problem("Pages", format!("damaged: {damage}. {RECOVERY}")),
     }
 }
 

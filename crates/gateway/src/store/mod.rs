@@ -37,6 +37,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -51,6 +52,10 @@ pub(crate) use writer::{TurnCommit, Write, Writer};
 
 /// The database's file in the data directory.
 pub(crate) const DATABASE_FILE: &str = "grok2api.db";
+
+/// What to do about a database that cannot be read.
+pub(crate) const RECOVERY: &str = "Make a copy of the data directory first; then restore a backup, or save what can be read with \
+                                   `sqlite3 grok2api.db .recover`";
 
 /// All that has become of the schema, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
@@ -74,7 +79,7 @@ pub(crate) enum StoreError {
     #[error("database: {0}")]
     Sql(#[from] sqlx::Error),
     #[error("database migration: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     #[error("the database writer has stopped")]
     WriterGone,
     #[error("the database did not take the change in time; try again in a moment")]
@@ -95,8 +100,7 @@ pub(crate) enum StoreError {
     )]
     DataMissing { database: PathBuf, data_dir: PathBuf },
     #[error(
-        "{} is damaged ({error}). Make a copy of the data directory first; then restore a backup, or save what can be read with \
-         `sqlite3 grok2api.db .recover`. `grok2api check` tells more",
+        "{} is damaged ({error}). {RECOVERY}. `grok2api check` tells more",
         path.display()
     )]
     Damaged { path: PathBuf, error: Box<StoreError> },
@@ -126,34 +130,18 @@ impl StoreError {
 
     /// Whether another process holds a lock.
     fn is_locked(&self) -> bool {
-        matches!(self.sqlite_code(), Some(code::BUSY | code::LOCKED))
+        matches!(self, Self::Sql(error) if matches!(sqlite_code(error), Some(code::BUSY | code::LOCKED)))
     }
 
     /// What is wrong with the database as a whole; `None` where only this statement was refused.
     fn trouble_kind(&self) -> Option<TroubleKind> {
         match self {
-            Self::Sql(sqlx::Error::Database(_)) => match self.sqlite_code()? {
-                code::BUSY | code::LOCKED => Some(TroubleKind::Locked),
-                code::FULL => Some(TroubleKind::DiskFull),
-                code::CORRUPT | code::NO_DATABASE => Some(TroubleKind::Damaged),
-                code::OUT_OF_MEMORY | code::READ_ONLY | code::IO_ERROR | code::CANNOT_OPEN | code::PROTOCOL => {
-                    Some(TroubleKind::DiskError)
-                }
-                _ => None,
-            },
-            Self::Sql(
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::Protocol(_),
-            ) => Some(TroubleKind::DiskError),
-            Self::Migrate(error) if error.to_string().contains("malformed") => Some(TroubleKind::Damaged),
+            Self::Sql(error) => trouble_of(error),
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => trouble_of(error),
             Self::Replaced => Some(TroubleKind::Replaced),
             Self::Busy => Some(TroubleKind::Locked),
             Self::WriterGone => Some(TroubleKind::Stuck),
-            Self::Sql(_)
-            | Self::Migrate(_)
+            Self::Migrate(_)
             | Self::InUse { .. }
             | Self::DataMissing { .. }
             | Self::Damaged { .. }
@@ -165,12 +153,33 @@ impl StoreError {
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.trouble_kind().map(Trouble::from)
     }
+}
 
-    /// SQLite's primary result code.
-    fn sqlite_code(&self) -> Option<u32> {
-        let Self::Sql(sqlx::Error::Database(error)) = self else { return None };
-        Some(error.code()?.parse::<u32>().ok()? & 0xff)
+/// What an error of the driver says of the database as a whole.
+fn trouble_of(error: &sqlx::Error) -> Option<TroubleKind> {
+    match error {
+        sqlx::Error::Database(_) => match sqlite_code(error)? {
+            code::BUSY | code::LOCKED => Some(TroubleKind::Locked),
+            code::FULL => Some(TroubleKind::DiskFull),
+            code::CORRUPT | code::NO_DATABASE => Some(TroubleKind::Damaged),
+            code::OUT_OF_MEMORY | code::READ_ONLY | code::IO_ERROR | code::CANNOT_OPEN | code::PROTOCOL => {
+                Some(TroubleKind::DiskError)
+            }
+            _ => None,
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => Some(TroubleKind::DiskError),
+        _ => None,
     }
+}
+
+/// SQLite's primary result code.
+fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let sqlx::Error::Database(error) = error else { return None };
+    Some(error.code()?.parse::<u32>().ok()? & 0xff)
 }
 
 /// Where a database is, and how it is opened.
