@@ -11,8 +11,8 @@ use futures_util::stream::{self, StreamExt as _};
 use grok2api_simulator::Simulator;
 use serde_json::{Value, json};
 
-use crate::durability::{Process, simulator};
 use crate::harness::{KEY, user};
+use crate::process::{Process, simulator};
 use crate::strace::{Strace, needed, not_here};
 
 /// Clients that talk at once while the disk fails.

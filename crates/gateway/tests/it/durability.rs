@@ -1,16 +1,15 @@
 //! The real binary, killed and stopped: what a client saw to its end can be continued.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use grok2api_simulator::{Options, Reply as Scripted, Simulator};
+use grok2api_simulator::Reply as Scripted;
 use serde_json::{Value, json};
 
 use crate::harness::{KEY, PASSWORD, assistant, recitation, user};
-use crate::transports::{self, over_both_transports};
+use crate::process::{Process, behind, command, program, simulator};
+use crate::transports::over_both_transports;
 
 over_both_transports! {
     what_clients_saw_survives_a_kill_under_load,
@@ -21,54 +20,7 @@ over_both_transports! {
 /// Clients that talk at once.
 const CLIENTS: usize = 32;
 
-/// The gateway as a process of its own.
-pub(crate) struct Process {
-    child: Child,
-    pub(crate) base: String,
-    pub(crate) http: reqwest::Client,
-}
-
 impl Process {
-    pub(crate) async fn start(directory: &Path, simulator: &Simulator) -> Self {
-        Self::start_with(command(directory, simulator)).await
-    }
-
-    async fn start_with(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (tell, base) = tokio::sync::oneshot::channel();
-        // Reads to the end, so that nobody is left writing into a full pipe.
-        std::thread::spawn(move || {
-            let mut tell = Some(tell);
-            for line in lines.map_while(Result::ok) {
-                if let Some((_, base)) = line.split_once("listens on ")
-                    && let Some(tell) = tell.take()
-                {
-                    tell.send(base.trim().to_owned()).unwrap();
-                }
-            }
-        });
-        let base = tokio::time::timeout(Duration::from_secs(20), base).await.expect("it starts").expect("it listens");
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, base, http }
-    }
-
-    pub(crate) async fn add_account(&self, token: &str) {
-        assert_eq!(self.admin("POST", "/accounts", &json!({ "token": token })).await.0, 201);
-    }
-
-    /// A call of the admin API, signed in for it.
-    pub(crate) async fn admin(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let session = self.http.post(format!("{}/admin/api/v1/session", self.base));
-        let session = session.json(&json!({ "username": "admin", "password": PASSWORD })).send().await.unwrap();
-        assert_eq!(session.status(), 204);
-        let cookie = session.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-        let call = self.http.request(method.parse().unwrap(), format!("{}/admin/api/v1{path}", self.base));
-        let call = call.header("cookie", cookie).header("x-requested-with", "console").json(body);
-        let answer = call.send().await.unwrap();
-        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
-    }
-
     /// Asks; the answer, if its end was seen. Only a broken connection is no end: everything else must be an answer.
     async fn ask(&self, messages: &[Value], stream: bool) -> Option<Seen> {
         let body = json!({ "model": "grok-4.2", "stream": stream, "messages": messages });
@@ -85,57 +37,6 @@ impl Process {
         assert_eq!(status, 200, "{text}");
         Some(Seen { turn: turn.expect("a receipt"), answer })
     }
-
-    /// The number of the process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Sends a signal by name.
-    pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("sh").args(["-c", "kill -$0 $1", name, &self.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
-        for _ in 0..2_000 {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("it does not end");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // A test that failed must not leave it behind. An error says that it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The program; `GROK2API_TEST_BINARY` names another, to see how an older one fares.
-fn binary() -> std::ffi::OsString {
-    std::env::var_os("GROK2API_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_grok2api").into())
-}
-
-/// The command that starts the gateway.
-pub(crate) fn command(directory: &Path, simulator: &Simulator) -> Command {
-    let settings = json!({ "upstream_transport": transports::over().unwrap_or("auto") });
-    std::fs::write(directory.join("config.json"), settings.to_string()).unwrap();
-    // Whoever runs the tests may ignore hang-ups (nohup), which is inherited and which the gateway respects.
-    let mut command = Command::new("env");
-    command
-        .arg("--default-signal=HUP")
-        .arg(binary())
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(directory)
-        .args(["--upstream-url", &simulator.url(), "--assets-url", &simulator.url()])
-        .env("GROK2API_ADMIN_PASSWORD", PASSWORD)
-        .env("GROK2API_API_KEY", KEY);
-    command
 }
 
 /// An answer whose end the client saw.
@@ -195,11 +96,6 @@ impl Client {
             assert_eq!(reply.answer.lines().collect::<Vec<_>>(), recitation(&messages), "client {}", self.number);
         }
     }
-}
-
-pub(crate) async fn simulator() -> Simulator {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Simulator::start(Options { default_quota: 1_000_000, ..Options::default() }).await.unwrap()
 }
 
 #[tokio::test]
@@ -396,11 +292,8 @@ async fn a_closed_terminal_never_cuts_and_a_second_signal_does() {
 async fn whoever_starts_it_with_hang_ups_ignored_is_obeyed() {
     let simulator = simulator().await;
     let directory = tempfile::tempdir().unwrap();
-    let plain = command(directory.path(), &simulator);
-    let mut ignoring = Command::new("sh");
-    // Without the program in front that undoes it.
-    ignoring.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).args(plain.get_args().skip(1));
-    ignoring.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let program = program(directory.path(), &simulator, json!({}));
+    let ignoring = behind(&["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""], &program);
     let mut process = Process::start_with(ignoring).await;
     process.signal("HUP");
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -41,6 +41,7 @@ mod own_process;
 mod playground;
 mod pool;
 mod probes;
+mod process;
 mod quota;
 mod raw_upstream;
 mod records;

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::durability::{Process, command, numbers, simulator};
+use crate::durability::numbers;
 use crate::harness::{KEY, Rig, user};
+use crate::process::{Process, command, simulator};
 
 /// A connection of another process, as far as the gateway can tell.
 async fn other(rig: &Rig) -> SqliteConnection {
@@ -153,34 +154,22 @@ async fn a_database_that_another_was_put_in_place_of_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_deleted_write_ahead_log_is_noticed_and_costs_nothing() {
-    let mut rig = Rig::new(&["anna"]).await;
-    for _ in 0..5 {
-        rig.talk(false).ask("a question").await.ok();
+async fn deleted_side_files_are_noticed_and_cost_nothing() {
+    // The write-ahead log, and its index: without that, another program that opens the database does harm.
+    for suffix in ["-wal", "-shm"] {
+        let mut rig = Rig::new(&["anna"]).await;
+        for _ in 0..5 {
+            rig.talk(false).ask("a question").await.ok();
+        }
+        std::fs::remove_file(rig.directory.path().join(format!("grok2api.db{suffix}"))).unwrap();
+        let reply = rig.talk(true).ask("is this kept?").await;
+        assert!(!reply.done && reply.error()["code"].is_string(), "{suffix}");
+        assert_eq!(ready(&rig).await.1["code"], "replaced", "{suffix}");
+        // An orderly stop moves what a deleted log holds into the database.
+        rig.restart().await;
+        assert_eq!(rig.count("SELECT COUNT(*) FROM turns").await, 5, "{suffix}");
+        rig.talk(false).ask("again").await.ok();
     }
-    std::fs::remove_file(rig.directory.path().join("grok2api.db-wal")).unwrap();
-    let reply = rig.talk(true).ask("is this kept?").await;
-    assert!(!reply.done && reply.error()["code"].is_string());
-    assert_eq!(ready(&rig).await.1["code"], "replaced");
-    // An orderly stop moves what the deleted log holds into the database.
-    rig.restart().await;
-    assert_eq!(rig.count("SELECT COUNT(*) FROM turns").await, 5);
-    rig.talk(false).ask("again").await.ok();
-}
-
-#[tokio::test]
-async fn a_deleted_index_of_the_log_is_noticed_before_another_program_does_harm() {
-    let mut rig = Rig::new(&["anna"]).await;
-    for _ in 0..5 {
-        rig.talk(false).ask("a question").await.ok();
-    }
-    std::fs::remove_file(rig.directory.path().join("grok2api.db-shm")).unwrap();
-    let reply = rig.talk(true).ask("is this kept?").await;
-    assert!(!reply.done && reply.error()["code"].is_string());
-    assert_eq!(ready(&rig).await.1["code"], "replaced");
-    rig.restart().await;
-    assert_eq!(rig.count("SELECT COUNT(*) FROM turns").await, 5);
-    rig.talk(false).ask("again").await.ok();
 }
 
 #[tokio::test]
